@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address spaces of Linux processes: areas (vmas), faults, page cache mappings.
+ * Owner: linuxabi/mm.
+ */
+#ifndef LX_MM_H
+#define LX_MM_H
+
+#include "page.h"
+
+struct file;
+struct inode;
+struct task;
+
+#define TASK_SIZE	(1UL << 48)	/* user addresses are below it */
+#define MMAP_MIN_ADDR	0x10000UL
+
+/* Page cache of one inode: tmpfs and (later) ext4.  pages by index.
+ * mapping->lock (rank 50) protects the tree; a page in it holds one reference. */
+struct mapping_ops {
+	/* The page at index, filled, with a reference for the caller; create: make
+	 * holes.  NULL without create: a hole (reads as zeros).  ERR_PTR on error.  May block. */
+	struct page *(*get_page)(struct mapping *, uint64_t index, bool create);
+	/* A shared writable mapping or write() changed the page. */
+	void (*dirty)(struct mapping *, struct page *);
+};
+struct mapping {
+	struct inode *inode;
+	const struct mapping_ops *ops;
+	spinlock_t lock;
+	void *tree;			/* radix tree, linuxabi/mm/radix.c */
+	uint64_t page_count;
+	struct list vmas;		/* areas that map it, for truncate; i_mmap lock is lock */
+};
+void mapping_init(struct mapping *, struct inode *, const struct mapping_ops *);
+struct page *mapping_find(struct mapping *, uint64_t index);	/* with a reference, or NULL */
+int mapping_insert(struct mapping *, uint64_t index, struct page *);	/* takes a reference; -EEXIST, -ENOMEM */
+/* Drop pages [first, last] (UINT64_MAX: to the end), unmapping them from every process; zero nothing. */
+void mapping_truncate(struct mapping *, uint64_t first, uint64_t last);
+
+enum {
+	VMA_READ = 1, VMA_WRITE = 2, VMA_EXEC = 4, VMA_SHARED = 8,
+	VMA_GROWSDOWN = 16, VMA_NORESERVE = 32, VMA_DONTFORK = 64, VMA_WIPEONFORK = 128,
+	VMA_LOCKED = 256, VMA_STACK = 512, VMA_SPECIAL = 1024 /* vDSO: never merged, moved or unmapped in part */,
+	VMA_MAYWRITE = 2048 /* shared file opened for writing */, VMA_DONTDUMP = 4096,
+};
+struct vma {
+	uaddr_t start, end;		/* page aligned, [start, end) */
+	struct vma *next_free;		/* private to mm/ */
+	uint32_t flags;
+	struct file *file;		/* referenced; NULL: anonymous */
+	uint64_t pgoff;			/* of start in the file, in pages */
+	struct list in_mapping;		/* mapping->vmas */
+	struct mm *mm;
+	const char *name;		/* "[heap]", "[stack]", "[vdso]" or NULL */
+	uint64_t tree[4];		/* private to mm/: balanced tree links */
+};
+
+struct mm {
+	refcount_t users;		/* tasks; the last one unmaps everything */
+	refcount_t refs;		/* users count as one, plus lookers (procfs, lazily active CPUs) */
+	struct mutex lock;		/* rank 30: areas and page tables */
+	uint64_t *pgd;			/* level-0 table */
+	uint64_t asid_generation;	/* arch's */
+	uint64_t active_cpus;		/* bit mask */
+	void *vma_tree;
+	struct list vma_list;
+	unsigned vma_count;
+	uaddr_t mmap_base;		/* mmap goes down from here */
+	uaddr_t brk_start, brk;
+	uaddr_t stack_start;		/* of the initial stack: its top */
+	uaddr_t arg_start, arg_end, env_start, env_end;
+	uaddr_t vdso;
+	uint64_t auxv[48];		/* as given to the program, for /proc/self/auxv */
+	struct file *exe;
+	uint64_t rss_anon, rss_file, total_pages, locked_pages, table_pages;
+	uint64_t hiwater_rss;
+};
+
+struct mm *mm_create(void);			/* empty, with the vDSO's kernel parts */
+struct mm *mm_fork(struct mm *);		/* copy on write; ERR_PTR(-ENOMEM) */
+void mm_get(struct mm *);			/* users */
+void mm_put(struct mm *);
+void mm_activate(struct mm *);			/* on this CPU (arch): TTBR0 and ASID; called by the switch */
+
+/* mmap for kernel callers (exec) and the system call; mm->lock must not be held.
+ * Flags and prot are Linux's (<asm/mman.h>).  Returns the address or -errno. */
+long mm_map(struct mm *, uaddr_t hint, size_t len, unsigned prot, unsigned flags, struct file *, uint64_t offset);
+long mm_unmap(struct mm *, uaddr_t start, size_t len);
+struct vma *vma_find(struct mm *, uaddr_t);	/* area that contains the address, or NULL; mm->lock held */
+struct vma *vma_first(struct mm *);
+struct vma *vma_next(struct mm *, struct vma *);
+
+/*
+ * A fault of user code or of a user access by the kernel.  access: VMA_READ,
+ * VMA_WRITE or VMA_EXEC.  0: resolved (retry); -EFAULT: SEGV_MAPERR;
+ * -EACCES: SEGV_ACCERR; -EIO: SIGBUS; -ENOMEM: the task is to be killed.
+ */
+long mm_fault(struct mm *, uaddr_t addr, unsigned access);
+
+/* Read or write another process's memory (ptrace, /proc/pid/mem, cmdline):
+ * bytes moved or -errno. */
+ssize_t mm_access(struct mm *, uaddr_t, void *kernel_buf, size_t, bool write);
+
+/* The page behind a user address and its identity, for futexes: shared
+ * mappings give (mapping, index), private ones (mm, page address). */
+struct futex_key {
+	uint64_t object;
+	uint64_t offset;
+};
+long mm_futex_key(struct mm *, uaddr_t, bool shared, struct futex_key *);
+
+uint64_t mm_commit_limit(void);
+void oom_kill(void);		/* pick the culprit and kill it; logs */
+
+#endif

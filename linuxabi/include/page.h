@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Physical pages of the world (IPA space), the linear map, and the allocator.
+ * Owner: linuxabi/mm/page.c.  All RAM of the world is mapped at
+ * LINEAR_BASE + IPA in the kernel half (TTBR1), in blocks.
+ */
+#ifndef LX_PAGE_H
+#define LX_PAGE_H
+
+#include "kernel.h"
+
+#define LINEAR_BASE	0xffff000000000000UL
+
+struct mapping;
+
+/*
+ * One for each page of RAM.  refs counts owners: every page-table entry, the
+ * page cache, a pipe buffer, a kernel user.  0 = free.
+ */
+struct page {
+	refcount_t refs;
+	uint16_t flags;
+	uint8_t order;		/* of the block, for the allocator and compound kernel blocks */
+	uint8_t cpu;		/* per-CPU list that it lies in, for the allocator */
+	int32_t mapcount;	/* page-table entries that map it (statistics, reclaim) */
+	uint32_t pad;
+	struct mapping *mapping;	/* page cache it belongs to, or NULL: anonymous */
+	uint64_t index;		/* in that mapping, in pages */
+	struct list lru;	/* free list, or the owner's */
+	uint64_t private_;	/* the owner's; slab: cache pointer */
+	uint64_t private2;
+};
+_Static_assert(sizeof(struct page) == 64, "one cache line");
+
+enum {
+	PG_ZERO = 1,		/* alloc flag: cleared (DC ZVA) */
+	PG_NOFAIL_KERNEL = 2,	/* alloc flag: may use the reserve (kernel's own needs) */
+	PG_USER = 4,		/* alloc flag: may invoke the OOM killer and block; returns NULL only when current is dying */
+};
+enum {				/* page->flags */
+	PGF_SLAB = 1, PGF_TABLE = 2, PGF_DIRTY = 4, PGF_UPTODATE = 8, PGF_RESERVED = 16,
+};
+
+extern struct page *page_array;		/* by IPA >> 12, from page_base on */
+extern uint64_t page_base;		/* first page frame number */
+
+static inline void *ipa_to_virt(ipa_t a) { return (void *)(a + LINEAR_BASE); }
+static inline ipa_t virt_to_ipa(const void *p) { return (ipa_t)p - LINEAR_BASE; }
+static inline struct page *ipa_to_page(ipa_t a) { return &page_array[(a >> PAGE_SHIFT) - page_base]; }
+static inline ipa_t page_to_ipa(const struct page *p) { return ((uint64_t)(p - page_array) + page_base) << PAGE_SHIFT; }
+static inline void *page_virt(const struct page *p) { return ipa_to_virt(page_to_ipa(p)); }
+static inline struct page *virt_to_page(const void *p) { return ipa_to_page(virt_to_ipa(p)); }
+
+struct page *page_alloc(unsigned flags);		/* one page, refs = 1 */
+struct page *pages_alloc(unsigned order, unsigned flags);	/* 2^order contiguous */
+void page_get(struct page *);
+void page_put(struct page *);				/* frees at 0 */
+void pages_free(struct page *, unsigned order);
+void page_clear(void *page_virt);			/* DC ZVA */
+void page_copy(void *dst_virt, const void *src_virt);
+
+uint64_t pages_total(void);
+uint64_t pages_free_count(void);
+uint64_t pages_cached(void);		/* page cache and tmpfs */
+uint64_t pages_slab(void);
+uint64_t pages_anon(void);
+uint64_t pages_tables(void);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tasks (threads) and processes (thread groups).  Owners: scheduling fields
+ * linuxabi/sched, life and death linuxabi/proc.
+ *
+ * Life: task_alloc -> task_start -> (runs) -> task_exit -> zombie (leader) ->
+ * reaped by wait -> last task_put frees.  A struct process lives until it is
+ * reaped and the last reference is gone.
+ */
+#ifndef LX_TASK_H
+#define LX_TASK_H
+
+#include "arch.h"
+#include "kernel.h"
+#include "mm.h"
+#include "signal.h"
+#include "time.h"
+
+struct files;
+struct fs_context;
+struct tty;
+
+enum { TASK_COMM = 16, KSTACK_ORDER = 2 /* 16 KiB */, MAX_CPUS = 16, PID_MAX = 32768, RLIMITS = 16 };
+
+/* task->state */
+enum {
+	TASK_RUNNING = 0,		/* running or ready */
+	TASK_INTERRUPTIBLE = 1,
+	TASK_UNINTERRUPTIBLE = 2,
+	TASK_KILLABLE = 4,
+	TASK_STOPPED = 8,		/* job control; only SIGCONT or SIGKILL */
+	TASK_DEAD = 16,
+};
+/* task->work: looked at on the way to EL0 (and by entry.S: keep below 16 bits). */
+enum {
+	TIF_SIGPENDING = 1, TIF_NEED_RESCHED = 2, TIF_RESTORE_MASK = 4, TIF_SYSCALL_TRACE = 8,
+};
+
+struct cred {				/* immutable once shared */
+	refcount_t refs;
+	uint32_t uid, euid, suid, fsuid;
+	uint32_t gid, egid, sgid, fsgid;
+	uint32_t ngroups;
+	uint32_t groups[32];
+	uint64_t cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
+	bool no_new_privs;
+};
+struct cred *cred_copy(const struct cred *);
+void cred_put(struct cred *);
+static inline bool cred_privileged(const struct cred *c) { return c->cap_effective != 0; }
+
+struct usage {				/* accounting, ns */
+	uint64_t user_ns, system_ns;
+	uint64_t minflt, majflt, nvcsw, nivcsw;
+	uint64_t maxrss_kib;
+};
+
+struct process {
+	refcount_t refs;
+	int pid;			/* tgid */
+	struct list threads;		/* task->thread_node; tasklist_lock */
+	unsigned thread_count;
+	struct task *leader;
+	struct process *parent;		/* tasklist_lock */
+	struct list children, sibling;
+	struct list all;		/* every process */
+	int pgid, sid;			/* tasklist_lock */
+	struct list group_node, session_node;
+	bool session_leader;
+	struct tty *tty;		/* controlling terminal; tasklist_lock */
+	int exit_code;			/* as wait4 reports it */
+	bool zombie, group_exit, reaped;
+	int group_exit_code;
+	bool did_exec, dumpable, child_subreaper;
+	int exit_signal;		/* to the parent; leader's */
+
+	struct sighand *sighand;
+	struct sigpending shared_pending;
+	struct waitq child_wait;	/* wait4 sleeps here */
+	/* Job control. */
+	bool stopped, stop_reported, continued;
+	int stop_signal;
+	unsigned stop_count;		/* threads still to stop */
+
+	uint64_t rlimit_cur[RLIMITS], rlimit_max[RLIMITS];
+	struct usage dead_threads, children_usage;
+	uint64_t start_ns;		/* CLOCK_MONOTONIC */
+	struct timer itimer_real;
+	uint64_t itimer_real_interval;
+	struct list posix_timers;
+	void *tracer;			/* ptrace: reserved */
+	int oom_score_adj;
+};
+
+struct task {
+	/* arch.h and entry.S know the offsets of these first ones. */
+	struct regs *regs;		/* saved user registers, top of the kernel stack */
+	void *kstack;
+	uint32_t work;			/* TIF_* */
+	uint32_t cpu;			/* where it runs or last ran */
+	struct arch_context context;	/* callee-saved registers of a switched-out task */
+	struct arch_fp fp;
+	uint64_t tpidr_el0;
+
+	refcount_t refs;
+	uint32_t state;			/* changed by current, or under the run queue lock */
+	bool on_cpu;			/* its stack is in use */
+	/* sched */
+	struct list run_node;
+	int8_t nice;
+	bool kernel_thread, idle;
+	bool queued;
+	uint64_t vruntime, slice_start, slice_used, exec_start;
+	uint64_t affinity;
+	uint64_t wake_deadline;		/* of task_wait */
+	int policy, rt_priority;
+
+	int tid;
+	char comm[TASK_COMM];
+	struct process *process;
+	struct list thread_node;
+	struct list tid_node;
+	struct mm *mm;			/* NULL: kernel thread */
+	struct files *files;
+	struct fs_context *fs;
+	struct cred *cred;
+
+	/* signals: sighand->lock */
+	struct sigpending pending;
+	sigmask_t blocked, saved_mask;
+	uint64_t sigalt_sp, sigalt_size;
+	uint32_t sigalt_flags;
+	bool stop_wanted;
+	long (*restart_fn)(struct task *);	/* restart_syscall */
+	uint64_t restart_args[6];
+
+	uaddr_t set_child_tid, clear_child_tid, robust_list;
+	struct completion *vfork_done;
+	struct usage usage;
+	uint64_t start_ns;
+	uint64_t account_start;		/* ticks at the last user/system change */
+	int syscall_nr;			/* the one it is in; -1: none */
+	int exit_code;
+	void *futex;			/* private to futex */
+	struct list robust_pi;
+	uint32_t personality;
+	int pdeath_signal;
+};
+
+/* The current task: SP_EL0 holds it while in EL1 (arch.h). */
+#define current	(arch_current())
+
+static inline bool
+signal_pending(void)
+{
+	return (__atomic_load_n(&current->work, __ATOMIC_RELAXED) & TIF_SIGPENDING) != 0;
+}
+
+extern spinlock_t tasklist_lock;	/* rank 60, irq */
+extern struct list process_list;	/* process->all */
+extern struct process *init_process;
+
+/* Lookups; task_find and process_find return a reference. */
+struct task *task_find(int tid);
+struct process *process_find(int pid);
+void task_get(struct task *);
+void task_put(struct task *);
+void process_get(struct process *);
+void process_put(struct process *);
+
+/* proc/ */
+struct task *kthread_create(const char *name, void (*fn)(void *), void *arg);	/* ready to run */
+void task_exit(int code) __attribute__((noreturn));	/* this thread */
+void process_exit(int code) __attribute__((noreturn));	/* exit_group; code as wait4 reports it */
+void task_check_exit(void);			/* on the way to EL0: leave if the group exits */
+bool process_kill_others(void);			/* exec: end all other threads, wait for them */
+void process_notify_parent(struct process *);	/* SIGCHLD and wake-up; tasklist_lock held */
+long process_start_init(const char *path);	/* pid 1 */
+bool cred_may_signal(const struct task *target, int sig);
+uint64_t rlimit(unsigned resource);		/* current's soft limit */
+
+/* sched/ */
+void sched_init(void);
+void sched_init_cpu(void);			/* on each CPU, becomes its idle task */
+void schedule(void);				/* give the CPU away according to current->state */
+void sched_start(struct task *);		/* a new task becomes ready */
+bool task_wake(struct task *);			/* from any sleep but STOPPED; true if it slept */
+bool task_wake_state(struct task *, unsigned states);
+void task_kick(struct task *);			/* make it pass through the return to EL0 soon */
+void sched_tick(void);
+void cond_resched(void);
+unsigned cpu_count(void);
+unsigned cpu_id(void);
+uint64_t sched_idle_ns(unsigned cpu);
+uint64_t sched_stolen_ns(unsigned cpu);
+void sched_loadavg(uint64_t out[3]);		/* fixed point, 1 << 16 */
+unsigned sched_running(void);
+uint64_t sched_switches(void);
+void usage_task(struct task *, struct usage *);	/* up to now */
+void usage_process(struct process *, struct usage *);
+void usage_add(struct usage *, const struct usage *);
+
+#endif
