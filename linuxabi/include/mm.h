@@ -110,6 +110,9 @@ struct futex_key {
 };
 long mm_futex_key(struct mm *, uaddr_t, bool shared, struct futex_key *);
 
+/* Address of __kernel_rt_sigreturn in the vDSO of this space. */
+uaddr_t mm_vdso_sigreturn(const struct mm *);
+
 uint64_t mm_commit_limit(void);
 void oom_kill(void);		/* pick the culprit and kill it; logs */
 

@@ -32,6 +32,8 @@ struct sighand {
 	struct waitq signalfd;
 };
 
+void signal_init(void);		/* before the first process */
+
 struct sigqueue;			/* one queued siginfo */
 struct sigpending {
 	sigmask_t set;
@@ -54,11 +56,23 @@ long signal_send_group(int pgid, int sig, const siginfo_t *info);	/* -ESRCH if e
 void signal_force(int sig, int code, uint64_t addr);
 void signal_kill_task(struct task *);	/* SIGKILL without siginfo, for group exit */
 
+/* Take the next signal in `mask` off current's queues (thread's first); 0 if none.
+ * sighand->lock is held. */
+int signal_dequeue(struct task *, sigmask_t mask, siginfo_t *info);
+sigmask_t signal_pending_set(struct task *);	/* both queues */
+/* Replace current's blocked set (SIGKILL and SIGSTOP are left out). */
+void signal_block(sigmask_t blocked);
+/* A signal that current would ignore or has blocked (tty: SIGTTOU rules). */
+bool signal_ignored_or_blocked(int sig);
+/* No member of the group has a parent in the same session but another group. */
+bool group_is_orphaned(int pgid);	/* proc/; tasklist_lock held */
+/* Called by proc/ with tasklist_lock held when a stopped process' group became orphaned. */
+
 /* TIF_SIGPENDING follows from the queues; recomputed under sighand->lock. */
 void signal_recalc(struct task *);
 bool signal_fatal_pending(struct task *);	/* SIGKILL is pending or group exit */
 
-/* At the return to EL0 with TIF_SIGPENDING: delivers, stops or exits.  Restarts
+/* At the return to EL0 with TIF_SIGPENDING or TIF_RESTORE_MASK: delivers, stops or exits.  Restarts
  * system calls; `syscall` says that regs come from one. */
 void signal_deliver(struct regs *, bool syscall);
 

@@ -58,7 +58,9 @@ struct usage {				/* accounting, ns */
 struct process {
 	refcount_t refs;
 	int pid;			/* tgid */
-	struct list threads;		/* task->thread_node; tasklist_lock */
+	/* task->thread_node: changed with tasklist_lock AND sighand->lock held, so
+	 * that either is enough to walk it. */
+	struct list threads;
 	unsigned thread_count;
 	struct task *leader;
 	struct process *parent;		/* tasklist_lock */
@@ -81,6 +83,8 @@ struct process {
 	bool stopped, stop_reported, continued;
 	int stop_signal;
 	unsigned stop_count;		/* threads still to stop */
+	bool continue_notify;		/* signal/: tell the parent that it goes on */
+	uint32_t sigqueue_count;	/* queued siginfos, RLIMIT_SIGPENDING */
 
 	uint64_t rlimit_cur[RLIMITS], rlimit_max[RLIMITS];
 	struct usage dead_threads, children_usage;
