@@ -7,6 +7,8 @@
 
 struct task;
 
+void futex_init(void);		/* before the first process */
+
 /* current leaves: walk the robust list (owner died), then store 0 to
  * clear_child_tid and wake one waiter there.  Its mm is still there.  Also called
  * by exec, where the address space is about to be replaced. */

@@ -21,6 +21,7 @@
  *   50 spin   dentry, files->lock, mapping->lock, page-table lock
  *   60 spin   tasklist_lock (irq)   process tree, groups, sessions, tid table
  *   70 spin   sighand->lock (irq)   signal actions and queues of a process
+ *   75 spin   futex bucket (irq)
  *   80 spin   waitq->lock (irq)
  *   90 spin   timer base (irq)
  *  100 spin   run queue (irq)

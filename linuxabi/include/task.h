@@ -132,6 +132,7 @@ struct task {
 	/* signals: sighand->lock */
 	struct sigpending pending;
 	sigmask_t blocked, saved_mask;
+	sigmask_t waited;		/* sigtimedwait: unblocked only to be woken, not to be dropped */
 	uint64_t sigalt_sp, sigalt_size;
 	uint32_t sigalt_flags;
 	bool stop_wanted;

@@ -58,7 +58,8 @@ sys_rt_sigprocmask(uint64_t how, uint64_t new_, uint64_t old, uint64_t size)
 			signal_block(former | set);
 			break;
 		case SIG_UNBLOCK_:
-			signal_block(former & ~set);
+			current->waited = set;
+	signal_block(former & ~set);
 			break;
 		case SIG_SETMASK_:
 			signal_block(set);
@@ -352,6 +353,7 @@ wait_for_signal(sigmask_t set, uint64_t deadline, siginfo_t *info, long *error)
 	sigmask_t former = current->blocked;
 	int sig;
 
+	current->waited = set;
 	signal_block(former & ~set);
 	task_prepare_wait(TASK_INTERRUPTIBLE);
 	*error = 0;
@@ -360,6 +362,7 @@ wait_for_signal(sigmask_t set, uint64_t deadline, siginfo_t *info, long *error)
 	task_finish_wait();
 	sig = dequeue_locked(set, info);
 	signal_block(former);
+	current->waited = 0;
 	return sig;
 }
 

@@ -196,7 +196,7 @@ signal_dropped(struct process *p, struct sighand *h, struct task *t, int sig)
 		return true;
 	if ((SIGMASK(sig) & SIGNALS_UNBLOCKABLE) != 0)
 		return false;
-	if (blocker != NULL && (blocker->blocked & SIGMASK(sig)) != 0)
+	if (blocker != NULL && ((blocker->blocked | blocker->waited) & SIGMASK(sig)) != 0)
 		return false;
 	return action_ignores(h, sig);
 }
