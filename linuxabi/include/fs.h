@@ -65,6 +65,8 @@ struct inode_ops {
 	long (*setxattr)(struct inode *, const char *name, const void *, size_t, int flags);
 	ssize_t (*listxattr)(struct inode *, char *, size_t);
 	long (*removexattr)(struct inode *, const char *name);
+	/* O_TMPFILE: an inode without a name, instantiated in the (never hashed) dentry. */
+	long (*tmpfile)(struct inode *dir, struct dentry *, uint32_t mode);
 };
 
 struct file_ops {
@@ -101,6 +103,9 @@ struct inode {
 	struct list locks;		/* flock, POSIX and OFD locks */
 	void *private_;
 	int32_t writers;		/* open for writing; < 0: being executed (ETXTBSY) */
+	const char *link;		/* target of a symbolic link that lives as long as the inode, or NULL */
+	void *notify;			/* inotify's watches on it, or NULL */
+	uint32_t seals;			/* F_SEAL_*; memfd only */
 };
 
 /*
@@ -156,6 +161,8 @@ struct mount {
 	struct dentry *point;		/* where; in `parent` */
 	struct mount *parent;
 	struct mount *below;		/* mounted at the same point before */
+	struct mount *next_at;		/* next in point->mounted (several parents with bind mounts) */
+	bool detached;
 	struct list all;
 	int id;
 	unsigned long flags;		/* MS_NOEXEC, MS_NOSUID, MS_NODEV, MS_RDONLY */
@@ -180,6 +187,7 @@ struct file {
 	void *private_;
 	struct list epoll_items;	/* epoll's, under its own lock */
 	struct { int owner, sig; } async;
+	const char *anon_name;		/* of a file without a path: "pipe", "[eventfd]"; static */
 	bool readable, writable;
 };
 struct file *file_alloc(const struct file_ops *, struct inode *, unsigned flags);	/* refs = 1 */
@@ -281,6 +289,21 @@ poll_wait(struct poll_table *pt, struct file *f, struct waitq *q)
 	if (pt != NULL && pt->queue != NULL)
 		pt->queue(pt, f, q);
 }
+
+/* Unlinked file in memory that only descriptors and mappings know (memfd, MAP_SHARED | MAP_ANONYMOUS):
+ * `name` as /proc/self/maps shows it, " (deleted)" is appended. */
+struct file *shmem_file_create(const char *name, uint64_t size);	/* ERR_PTR */
+
+/*
+ * A file system whose whole tree is in memory and that the kernel fills:
+ * devtmpfs, devpts.  Names are relative to its root, one component.
+ */
+struct super *memfs_create(struct fs_type *, uint64_t magic, uint32_t root_mode);
+long memfs_mknod(struct super *, const char *name, uint32_t mode, uint32_t uid, uint32_t gid, uint64_t rdev);
+long memfs_remove(struct super *, const char *name);
+
+/* File descriptors of O_PATH files are EBADF for fd_get; this one finds them, too. */
+struct file *fd_get_any(int fd);
 
 /* procfs entries from other parts: a file that is generated when it is opened. */
 struct seq;

@@ -45,6 +45,7 @@ struct uio {
 	size_t resid;			/* bytes left in all */
 	bool kernel;			/* bases are kernel addresses */
 	struct iov single;		/* storage for the common one-buffer case */
+	uint32_t rwf;			/* RWF_* of preadv2 and pwritev2; fs sets it */
 };
 void uio_user(struct uio *, uaddr_t base, size_t len);
 void uio_kernel(struct uio *, void *base, size_t len);
