@@ -74,6 +74,7 @@ enum {
 	PTE_READ = 1, PTE_WRITE = 2, PTE_EXEC = 4,
 	PTE_COW = 8,		/* software: write fault must copy */
 	PTE_DIRTY = 16, PTE_YOUNG = 32, PTE_SPECIAL = 64 /* no struct page behind it */,
+	PTE_NONE = 128,		/* PROT_NONE: the page is kept, hardware sees an invalid entry */
 };
 struct pte {
 	ipa_t page;

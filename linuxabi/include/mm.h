@@ -43,6 +43,7 @@ enum {
 	VMA_GROWSDOWN = 16, VMA_NORESERVE = 32, VMA_DONTFORK = 64, VMA_WIPEONFORK = 128,
 	VMA_LOCKED = 256, VMA_STACK = 512, VMA_SPECIAL = 1024 /* vDSO: never merged, moved or unmapped in part */,
 	VMA_MAYWRITE = 2048 /* shared file opened for writing */, VMA_DONTDUMP = 4096,
+	VMA_HAS_ANON = 8192 /* private file area with pages of its own */,
 };
 struct vma {
 	uaddr_t start, end;		/* page aligned, [start, end) */
@@ -52,6 +53,7 @@ struct vma {
 	uint64_t pgoff;			/* of start in the file, in pages */
 	struct list in_mapping;		/* mapping->vmas */
 	struct mm *mm;
+	struct mapping *mapping;	/* page cache behind it: the file's, or of shared anonymous memory */
 	const char *name;		/* "[heap]", "[stack]", "[vdso]" or NULL */
 	uint64_t tree[4];		/* private to mm/: balanced tree links */
 };
@@ -79,6 +81,12 @@ struct mm {
 
 struct mm *mm_create(void);			/* empty, with the vDSO's kernel parts */
 struct mm *mm_fork(struct mm *);		/* copy on write; ERR_PTR(-ENOMEM) */
+void mm_ref(struct mm *);			/* refs: a looker */
+void mm_unref(struct mm *);
+struct mm *mm_of_task(struct task *);		/* with a user reference, or NULL (procfs, process_vm_*) */
+/* For file_ops.mmap of /dev/zero: the area becomes anonymous memory. */
+long vma_make_anonymous(struct vma *);
+void mm_init(void);				/* caches, vDSO; after page_init and kcache work */
 void mm_get(struct mm *);			/* users */
 void mm_put(struct mm *);
 void mm_activate(struct mm *);			/* on this CPU (arch): TTBR0 and ASID; called by the switch */

@@ -39,6 +39,10 @@ enum {
 };
 enum {				/* page->flags */
 	PGF_SLAB = 1, PGF_TABLE = 2, PGF_DIRTY = 4, PGF_UPTODATE = 8, PGF_RESERVED = 16,
+	PGF_ICACHE = 32,	/* instruction caches agree with the contents; whoever writes a
+				 * page of a mapping through the linear map clears it */
+	PGF_FREE = 64,		/* head of a free block */
+	PGF_ANON = 128,		/* a process' own page, on no mapping */
 };
 
 extern struct page *page_array;		/* by IPA >> 12, from page_base on */
@@ -58,6 +62,14 @@ void page_put(struct page *);				/* frees at 0 */
 void pages_free(struct page *, unsigned order);
 void page_clear(void *page_virt);			/* DC ZVA */
 void page_copy(void *dst_virt, const void *src_virt);
+
+struct world_info;
+/* Places the array of struct page and frees what is neither image, info nor the array.
+ * The linear map must be there; the first allocation may follow. */
+void page_init(const struct world_info *);
+/* Statistics kept by those who hold pages: slab and page tables. */
+enum { PAGES_SLAB, PAGES_TABLES, PAGES_ANON, PAGES_CACHED, PAGES_KINDS };
+void pages_account(unsigned kind, long pages);
 
 uint64_t pages_total(void);
 uint64_t pages_free_count(void);

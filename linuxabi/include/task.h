@@ -4,7 +4,9 @@
  * linuxabi/sched, life and death linuxabi/proc.
  *
  * Life: task_alloc -> task_start -> (runs) -> task_exit -> zombie (leader) ->
- * reaped by wait -> last task_put frees.  A struct process lives until it is
+ * reaped by wait -> last task_put frees.  A new task has two references: proc/'s own
+ * (dropped when it is unhashed) and its running self's: sched/ calls task_put when it
+ * has switched away from a TASK_DEAD task for the last time.  A struct process lives until it is
  * reaped and the last reference is gone.
  */
 #ifndef LX_TASK_H
@@ -93,6 +95,8 @@ struct process {
 	uint64_t itimer_real_interval;
 	struct list posix_timers;
 	void *tracer;			/* ptrace: reserved */
+	struct task *exec_task;		/* it ends all other threads; tasklist_lock */
+	struct waitq exit_wait;		/* woken at each end of a thread: exec; and of the process: pidfds */
 	int oom_score_adj;
 };
 
@@ -174,6 +178,9 @@ void process_get(struct process *);
 void process_put(struct process *);
 
 /* proc/ */
+void proc_init(void);				/* caches, tid table; before the first kthread */
+struct task *task_alloc(const char *name);	/* fields set for a kernel thread; no tid yet */
+struct cred *cred_init_root(void);
 struct task *kthread_create(const char *name, void (*fn)(void *), void *arg);	/* ready to run */
 void task_exit(int code) __attribute__((noreturn));	/* this thread */
 void process_exit(int code) __attribute__((noreturn));	/* exit_group; code as wait4 reports it */
