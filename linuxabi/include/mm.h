@@ -47,7 +47,7 @@ enum {
 };
 struct vma {
 	uaddr_t start, end;		/* page aligned, [start, end) */
-	struct vma *next_free;		/* private to mm/ */
+	struct list in_mm;		/* mm->vma_list, sorted */
 	uint32_t flags;
 	struct file *file;		/* referenced; NULL: anonymous */
 	uint64_t pgoff;			/* of start in the file, in pages */
@@ -67,6 +67,9 @@ struct mm {
 	uint64_t active_cpus;		/* bit mask */
 	void *vma_tree;
 	struct list vma_list;
+	struct vma *vma_last;		/* found last */
+	unsigned default_flags;		/* mlockall(MCL_FUTURE): VMA_LOCKED */
+	bool dumpable, no_randomize;
 	unsigned vma_count;
 	uaddr_t mmap_base;		/* mmap goes down from here */
 	uaddr_t brk_start, brk;
