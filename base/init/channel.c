@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Channels: their Frames belong to init and stay as they are while the ends
+ * come and go.  Doorbells are badged capabilities to the other end's
+ * Notification, which is init's as well, so that a bell rung while its owner
+ * is being built anew is not lost.
+ */
+#include "init.h"
+
+/* Bits in a component's Notification: 0 is COMPONENT_BIT_PEER, channels follow
+ * in the order of system.conf, devices come from bit 32 on. */
+enum { BIT_FIRST_CHANNEL = 1 };
+
+struct component *
+channel_end(int index)
+{
+	return index == CONF_INIT ? NULL : &tessera.component[index];
+}
+
+/* Is this channel there on this machine: were both ends built? */
+static bool
+channel_present(const struct channel *ch)
+{
+	const struct component *client = channel_end(ch->conf->client);
+	const struct component *server = channel_end(ch->conf->server);
+
+	return (client == NULL || client->state != STATE_ABSENT) && server->state != STATE_ABSENT;
+}
+
+/* The bit that a channel has in the Notification of its end `index`. */
+static uint64_t
+channel_bit(const struct channel *ch, int index)
+{
+	unsigned bit = BIT_FIRST_CHANNEL;
+
+	if (index == CONF_INIT)
+		return (uint64_t)1 << INIT_BIT_LOG;
+	if (tessera.component[index].conf->world)
+		return ch->conf->type == CHANNEL_LOG ? WORLD_BIT_LOG : WORLD_BIT_CONSOLE;
+	for (const struct channel *c = tessera.channel; c != ch; c++)
+		if (c->conf->client == index || c->conf->server == index)
+			bit++;
+	return (uint64_t)1 << bit;
+}
+
+static enum error
+channel_make(struct channel *ch, uint64_t vaddr)
+{
+	enum error e;
+
+	ch->frame = slots_take(1);
+	ch->client_bit = channel_bit(ch, ch->conf->client);
+	ch->server_bit = channel_bit(ch, ch->conf->server);
+	if (ch->conf->type == CHANNEL_CALL)
+		return memory_carve(OBJ_ENDPOINT, PAGE_BITS, ch->frame);
+	e = memory_carve(OBJ_FRAME, log2_up(ch->conf->size), ch->frame);
+	if (e != OK)
+		return e;
+	e = frame_map(ch->frame, INIT_SLOT_VSPACE, vaddr, RIGHT_READ | RIGHT_WRITE, MAP_NORMAL);
+	if (e != OK)
+		return e;
+	ch->address = (void *)vaddr;
+	stream_format(ch->address, ch->conf->size, ch->conf->type == CHANNEL_LOG);
+	dcache_clean(ch->address, sizeof(struct stream));
+	return OK;
+}
+
+enum error
+channels_make(void)
+{
+	uint64_t vaddr = INIT_CHANNEL_VADDR;
+	enum error e;
+
+	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
+		struct channel *ch = &tessera.channel[i];
+
+		ch->conf = &tessera.conf.channel[i];
+		e = channel_make(ch, vaddr);
+		if (e != OK) {
+			say(LOG_WARNING "system.conf:%u: channel %s: %s", ch->conf->line,
+			    ch->conf->name, error_name(e));
+			return e;
+		}
+		vaddr += ch->conf->size;
+	}
+	return OK;
+}
+
+static void
+describe(struct component_channel *d, const struct channel *ch, bool server)
+{
+	memcpy(d->name, ch->conf->name, sizeof d->name);
+	memcpy(d->peer, server ? ch->conf->client_name : ch->conf->server_name, sizeof d->peer);
+	d->size = ch->conf->size;
+	d->type = ch->conf->type;
+	d->role = server ? CHANNEL_SERVER : CHANNEL_CLIENT;
+	d->bit = server ? ch->server_bit : ch->client_bit;
+}
+
+/* The capability to ring the other end, or for calls the Endpoint itself. */
+static enum error
+give_bell(struct component *c, const struct channel *ch, bool server, uint32_t slot)
+{
+	const struct component *peer = channel_end(server ? ch->conf->client : ch->conf->server);
+	uint32_t bell = peer == NULL ? tessera.bell : peer->bell;
+
+	if (ch->conf->type == CHANNEL_CALL)
+		return give(c, slot, ch->frame,
+		    server ? RIGHT_READ : RIGHT_WRITE | RIGHT_GRANT, server ? 0 : 1 + c->index);
+	return give(c, slot, bell, RIGHT_WRITE, server ? ch->client_bit : ch->server_bit);
+}
+
+enum error
+channels_give(struct component *c, struct component_info *info, uint32_t *slot)
+{
+	uint64_t vaddr = COMPONENT_CHANNEL_BASE;
+	enum error e;
+
+	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
+		const struct channel *ch = &tessera.channel[i];
+		bool server = ch->conf->server == (int)c->index;
+		struct component_channel *d = &info->channel[info->channel_count];
+
+		if ((!server && ch->conf->client != (int)c->index) || !channel_present(ch))
+			continue;
+		describe(d, ch, server);
+		d->slot = (*slot)++;
+		e = give_bell(c, ch, server, d->slot);
+		if (e != OK)
+			return e;
+		info->channel_count++;
+		if (ch->conf->type == CHANNEL_CALL)
+			continue;
+		d->address = vaddr;
+		e = give_mapped(c, (*slot)++, ch->frame, 0, ch->conf->size, vaddr,
+		    RIGHT_READ | RIGHT_WRITE, MAP_NORMAL);
+		if (e != OK)
+			return e;
+		vaddr += ch->conf->size;
+	}
+	return OK;
+}
+
+/* Has everything that was said on the way to the line arrived?  A ring whose
+ * reader is not running is not waited for. */
+bool
+channels_drained(void)
+{
+	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
+		const struct channel *ch = &tessera.channel[i];
+		const struct stream *s = ch->address;
+
+		if (s == NULL || channel_end(ch->conf->server)->state != STATE_RUNNING)
+			continue;
+		if (s->ring[0].head != s->ring[0].tail)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * system.conf as init understands it.  The parser is pure: text in, one
+ * struct conf or one error with its line out; it allocates nothing and also
+ * compiles for the build host.  The manual is system.conf(5).
+ */
+#ifndef INIT_CONF_H
+#define INIT_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	CONF_MAX_COMPONENTS = 16,
+	CONF_MAX_CHANNELS = 32,
+	CONF_MAX_IMAGES = 4,
+	CONF_MAX_KILLS = 4,
+	CONF_MAX_CPUS = 16,
+	CONF_NAME = 16,			/* with the NUL */
+	CONF_MEMBER = 32,
+	CONF_ARGS = 256,
+	CONF_HOSTNAME = 64,
+};
+
+enum { CONF_INIT = -1 };		/* init itself as an end of a channel */
+
+enum conf_restart { RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS };
+
+struct conf_image {
+	char member[CONF_MEMBER];	/* of the bundle */
+	uint32_t uart;			/* only with a UART of this kind; 0: always */
+};
+
+struct conf_component {
+	char name[CONF_NAME];
+	unsigned line;
+	bool world;			/* a personality */
+	struct conf_image image[CONF_MAX_IMAGES];
+	unsigned image_count;
+	char archive[CONF_MEMBER];	/* world: root archive, "" none */
+	uint64_t memory;		/* bytes, a power of two; 0: the rest */
+	bool memory_rest;
+	uint32_t priority;
+	uint32_t cpus;			/* bit per CPU; worlds: ~0 means all that run */
+	uint64_t budget_ns;		/* 0: no limit */
+	uint64_t period_ns;
+	bool uart;			/* device uart */
+	bool power;			/* may switch the machine off and reset it */
+	bool kernel_log;		/* may read the kernel's log */
+	unsigned kill_count;
+	char kill_name[CONF_MAX_KILLS][CONF_NAME];
+	int kill[CONF_MAX_KILLS];	/* index of the component */
+	enum conf_restart restart;
+	uint64_t delay_ns;
+	uint32_t limit;			/* restarts within limit_ns; 0: no limit */
+	uint64_t limit_ns;
+	char args[CONF_ARGS];
+	char hostname[CONF_HOSTNAME];
+};
+
+struct conf_channel {
+	char name[CONF_NAME];
+	unsigned line;
+	uint32_t type;			/* enum channel_type */
+	uint32_t size;			/* bytes, a power of two; 0 for call */
+	char client_name[CONF_NAME];
+	char server_name[CONF_NAME];
+	int client;			/* index of the component, or CONF_INIT */
+	int server;
+};
+
+struct conf {
+	unsigned component_count;
+	unsigned channel_count;
+	struct conf_component component[CONF_MAX_COMPONENTS];
+	struct conf_channel channel[CONF_MAX_CHANNELS];
+};
+
+struct conf_error {
+	unsigned line;			/* 0: the file as a whole */
+	char reason[120];
+};
+
+/*
+ * Parse and check text[0..size).  false: error says where and why, and conf
+ * must not be used.  What depends on the machine (CPUs, memory, members of the
+ * bundle) is checked when the components are built.
+ */
+bool conf_parse(struct conf *conf, const char *text, size_t size, struct conf_error *error);
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * init's own interfaces.  init is one thread without a heap: everything it
+ * knows is in `system`, every slot it uses is taken once, at boot.
+ *
+ *   main.c       start, and the loop over faults, authorities and deadlines
+ *   conf.c       system.conf into struct conf                        (pure)
+ *   elf.c        images                                               (pure)
+ *   restart.c    restart policy                                       (pure)
+ *   memory.c     slots, Untypeds, writing into Frames
+ *   channel.c    channel Frames and doorbells
+ *   component.c  build a component from its budget, destroy it
+ *   world.c      the same for a personality
+ *   supervise.c  endings: crash reports, restarts, telling peers
+ *   power.c      power off and reset, after the logs have drained
+ *   say.c        init's own log
+ */
+#ifndef INIT_H
+#define INIT_H
+
+#include <tessera/abi.h>
+#include <tessera/bootinfo.h>
+#include <tessera/bundle.h>
+#include <tessera/runtime.h>
+#include <tessera/stubs.h>
+#include <proto/component.h>
+#include <proto/world.h>
+#include "conf.h"
+#include "elf.h"
+#include "restart.h"
+
+enum {
+	PAGE = 4096,
+	PAGE_BITS = 12,
+	MAX_PIECES = 48,		/* Untypeds of one budget */
+	MAX_THREADS = WORLD_MAX_VCPUS,
+	SEGMENT_SLOTS = ELF_MAX_SEGMENTS,
+	HEAP_SLOTS = 24,
+};
+
+/* Addresses of init's own, beside those of abi.h. */
+#define INIT_WINDOW_VADDR	0x30000000UL	/* where Frames are mapped to be written */
+#define INIT_WINDOW_BYTES	0x00100000UL
+#define INIT_CHANNEL_VADDR	0x30100000UL	/* all channel Frames, one after the other */
+
+enum component_state {
+	STATE_ABSENT,		/* not on this machine, or could not be built */
+	STATE_BUILT,		/* not started yet */
+	STATE_RUNNING,
+	STATE_WAITING,		/* to be built again at restart_ns */
+	STATE_ENDED,		/* as its policy wants it */
+};
+
+/* One Untyped of a budget, in init's CNode. */
+struct piece {
+	uint32_t slot;
+	uint32_t size_bits;
+};
+
+/* Slots of init that hold what a component is made of; empty once it was
+ * destroyed, since everything in them is derived from its budget. */
+struct component_slots {
+	uint32_t cnode;
+	uint32_t vspace;
+	uint32_t image;				/* Frame: segments, start record, buffer, stack */
+	uint32_t parts;				/* SEGMENT_SLOTS + 3 mapped parts of it */
+	uint32_t heap;				/* HEAP_SLOTS; world: MAX_PIECES of RAM */
+	uint32_t thread[MAX_THREADS];
+	uint32_t vcpu[MAX_THREADS];
+	uint32_t sched_context[MAX_THREADS];
+	uint32_t bell[MAX_THREADS];		/* world: of VCPU 1 and up */
+};
+
+struct component {
+	const struct conf_component *conf;
+	const struct bundle_entry *image;	/* null: no condition of its images holds */
+	unsigned index;
+	enum component_state state;
+	unsigned thread_count;
+	uint32_t cpu[MAX_THREADS];
+	uint32_t starts;
+
+	struct piece piece[MAX_PIECES];		/* piece[0]: what it is made of; world: then RAM */
+	unsigned piece_count;
+	struct component_slots made;
+	uint32_t fault[MAX_THREADS];		/* badged Endpoints */
+	uint32_t bell;				/* its Notification, which is init's own */
+	uint32_t bell_peer;			/* the same, badge "a peer is new" */
+	uint32_t keep;				/* Frame that outlives it */
+	uint32_t temporary;			/* on the way into its CNode */
+
+	struct restart_history history;
+	uint64_t restart_ns;
+	enum ending ending;
+};
+
+struct channel {
+	const struct conf_channel *conf;
+	uint32_t frame;			/* or the Endpoint of a call channel */
+	void *address;			/* in init */
+	uint64_t client_bit;		/* in the client's Notification: the server rings it */
+	uint64_t server_bit;
+};
+
+/* What a bit of init's Notification asks for. */
+enum request { REQUEST_NONE, REQUEST_POWER_OFF, REQUEST_RESET, REQUEST_KILL };
+struct authority {
+	enum request request;
+	unsigned holder;		/* index of the component */
+	unsigned target;		/* REQUEST_KILL: index of the component */
+	uint32_t slot;			/* init's Notification with this authority's badge */
+};
+enum { MAX_AUTHORITIES = 48, INIT_BIT_LOG = 0 /* bit numbers */, INIT_BIT_PEER, INIT_BIT_FIRST_AUTHORITY };
+
+/* The console UART, if the machine has one that a component was given. */
+struct uart {
+	uint32_t frame;
+	uint32_t irq;
+	uint32_t irq_bell;		/* the driver's Notification, badge of the line */
+	uint64_t offset;		/* of the registers in the Frame */
+	uint64_t bytes;
+};
+
+struct system {
+	const struct init_info *info;
+	const struct bootinfo *boot;
+	const struct bundle_header *bundle;
+	struct conf conf;
+	struct component component[CONF_MAX_COMPONENTS];
+	struct channel channel[CONF_MAX_CHANNELS];
+	struct authority authority[MAX_AUTHORITIES];
+	unsigned authority_count;
+	struct uart uart;
+	uint32_t fault_endpoint;
+	uint32_t reply;
+	uint32_t bell;			/* init's Notification */
+	bool console_released;
+};
+extern struct system tessera;
+
+/* say.c: lines to the kernel's log until a driver has the console, then to
+ * init's log channel. */
+void say(const char *text, ...) __attribute__((format(printf, 1, 2)));
+const char *error_name(enum error e);
+_Noreturn void stop(const char *why);
+
+/* memory.c */
+uint32_t slots_take(unsigned count);
+enum error memory_start(void);
+enum error memory_carve(enum object_type type, unsigned size_bits, uint32_t slot);
+uint64_t memory_left(void);
+/* Fill pieces with all memory that is left, in pieces of at least 2 MiB. */
+enum error memory_carve_rest(struct piece *pieces, unsigned *count, unsigned room);
+enum error frame_write(uint32_t frame, uint64_t offset, const void *bytes, uint64_t count);
+enum error device_frame(uint64_t base, uint64_t bytes, uint32_t slot, uint64_t *offset);
+unsigned log2_up(uint64_t n);
+static inline uint64_t round_up(uint64_t n, uint64_t to) { return (n + to - 1) & ~(to - 1); }
+
+/* channel.c */
+enum error channels_make(void);
+/* Put a component's ends of all its channels into its CNode and VSpace. */
+enum error channels_give(struct component *c, struct component_info *info, uint32_t *slot);
+bool channels_drained(void);
+struct component *channel_end(int index);
+
+/* component.c */
+enum error component_prepare(struct component *c);
+enum error component_build(struct component *c);
+enum error component_start_threads(struct component *c);
+void component_destroy(struct component *c);
+enum error make(struct component *c, const char *what, enum object_type type, unsigned size_bits,
+    uint32_t slot);
+enum error give(struct component *c, uint32_t at, uint32_t slot, unsigned rights, uint64_t badge);
+enum error give_mapped(struct component *c, uint32_t at, uint32_t frame, uint64_t offset,
+    uint64_t bytes, uint64_t vaddr, unsigned rights, unsigned attributes);
+enum error give_authorities(struct component *c, struct component_info *info, uint32_t *slot);
+enum error thread_make(struct component *c, unsigned i, uint32_t ipc_frame, uint64_t ipc_vaddr);
+
+/* world.c */
+enum error world_prepare(struct component *c);
+enum error world_build(struct component *c);
+
+/* supervise.c */
+uint64_t badge_of(unsigned index, unsigned thread);
+void supervise_message(const struct msg *m);
+void supervise_kill(unsigned target, unsigned holder);
+uint64_t supervise_restarts(void);	/* do those that are due; ticks of the next, 0: none */
+bool launch(struct component *c);
+
+/* power.c */
+_Noreturn void power_down(bool reset, const char *who);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * init's inventory of slots and memory.  Both are only ever handed out, at
+ * boot; a component that is built again uses the slots and the budget that it
+ * had.  The kernel's watermarks are mirrored here to choose well; the kernel
+ * checks them anyway.
+ */
+#include "init.h"
+
+struct store {
+	uint64_t used;
+	uint32_t slot;
+	uint8_t size_bits;
+};
+
+static struct store stores[INIT_MAX_UNTYPED];
+static unsigned store_count;
+static uint32_t slot_next;
+static uint32_t window_slot;
+
+enum { REST_MIN_BITS = 21 };	/* smaller pieces would cost a world table pages */
+
+unsigned
+log2_up(uint64_t n)
+{
+	unsigned bits = 0;
+
+	while (((uint64_t)1 << bits) < n)
+		bits++;
+	return bits;
+}
+
+static uint64_t
+store_size(const struct store *s)
+{
+	return (uint64_t)1 << s->size_bits;
+}
+
+/* count neighbouring free slots of init's CNode. */
+uint32_t
+slots_take(unsigned count)
+{
+	uint32_t first = slot_next;
+
+	if (first + count > (uint32_t)1 << INIT_CNODE_BITS)
+		stop("out of slots: system.conf asks for more than one CNode holds");
+	slot_next += count;
+	return first;
+}
+
+enum error
+memory_start(void)
+{
+	const struct init_info *info = tessera.info;
+
+	slot_next = info->first_free_slot;
+	window_slot = slots_take(1);
+	for (unsigned i = 0; i < info->untyped_count && i < INIT_MAX_UNTYPED; i++) {
+		if (info->untyped[i].device)
+			continue;
+		stores[store_count++] = (struct store){
+			.slot = info->untyped[i].slot,
+			.size_bits = info->untyped[i].size_bits,
+		};
+	}
+	return store_count == 0 ? ERR_NO_MEMORY : OK;
+}
+
+/* The store with the least left in which 2^size_bits bytes fit. */
+static struct store *
+store_for(unsigned size_bits)
+{
+	uint64_t size = (uint64_t)1 << size_bits, least = UINT64_MAX;
+	struct store *best = NULL;
+
+	for (unsigned i = 0; i < store_count; i++) {
+		struct store *s = &stores[i];
+		uint64_t at = round_up(s->used, size), left = store_size(s) - s->used;
+
+		if (at > store_size(s) || store_size(s) - at < size || left >= least)
+			continue;
+		best = s;
+		least = left;
+	}
+	return best;
+}
+
+/* Make an object that is init's own, or a budget (OBJ_UNTYPED). */
+enum error
+memory_carve(enum object_type type, unsigned size_bits, uint32_t slot)
+{
+	struct store *s = store_for(size_bits);
+	enum error e;
+
+	if (s == NULL)
+		return ERR_NO_MEMORY;
+	e = untyped_retype(s->slot, type, size_bits, 0, slot, 1, 0);
+	if (e == OK)
+		s->used = round_up(s->used, (uint64_t)1 << size_bits) + ((uint64_t)1 << size_bits);
+	return e;
+}
+
+uint64_t
+memory_left(void)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < store_count; i++)
+		sum += store_size(&stores[i]) - stores[i].used;
+	return sum;
+}
+
+/* The largest naturally aligned piece at a store's watermark. */
+static unsigned
+store_next_bits(const struct store *s)
+{
+	uint64_t at = round_up(s->used, (uint64_t)1 << REST_MIN_BITS);
+
+	if (at >= store_size(s))
+		return 0;
+	return at == 0 ? s->size_bits : (unsigned)__builtin_ctzll(at);
+}
+
+static enum error
+store_carve_rest(struct store *s, struct piece *pieces, unsigned *count, unsigned room)
+{
+	unsigned bits;
+	enum error e;
+
+	while (*count < room && (bits = store_next_bits(s)) >= REST_MIN_BITS) {
+		if (bits > 30)
+			bits = 30;	/* the largest Frame */
+		e = untyped_retype(s->slot, OBJ_UNTYPED, bits, 0, pieces[*count].slot, 1, 0);
+		if (e != OK)
+			return e;
+		s->used = round_up(s->used, (uint64_t)1 << bits) + ((uint64_t)1 << bits);
+		pieces[(*count)++].size_bits = bits;
+	}
+	return OK;
+}
+
+/* Largest stores first: if there are more pieces than room, small ones stay. */
+enum error
+memory_carve_rest(struct piece *pieces, unsigned *count, unsigned room)
+{
+	enum error e = OK;
+
+	for (unsigned bits = 63; bits >= REST_MIN_BITS && e == OK; bits--)
+		for (unsigned i = 0; i < store_count && e == OK; i++)
+			if (stores[i].size_bits == bits)
+				e = store_carve_rest(&stores[i], pieces, count, room);
+	return e;
+}
+
+static enum error
+window_write(uint32_t frame, uint64_t offset, const uint8_t *bytes, uint64_t count)
+{
+	uint64_t page = offset & ~(uint64_t)(PAGE - 1);
+	uint64_t pages = round_up(offset + count, PAGE) - page;
+	uint8_t *to = (uint8_t *)INIT_WINDOW_VADDR + (offset - page);
+	enum error e;
+
+	e = cnode_mint_frame(INIT_SLOT_CNODE, window_slot, 0, frame, RIGHT_READ | RIGHT_WRITE, page,
+	    pages);
+	if (e != OK)
+		return e;
+	e = frame_map(window_slot, INIT_SLOT_VSPACE, INIT_WINDOW_VADDR, RIGHT_READ | RIGHT_WRITE,
+	    MAP_NORMAL);
+	if (e == OK) {
+		memcpy(to, bytes, count);
+		/* A VCPU starts with its caches off. */
+		dcache_clean(to, count);
+	}
+	cnode_delete(INIT_SLOT_CNODE, window_slot);
+	return e;
+}
+
+enum error
+frame_write(uint32_t frame, uint64_t offset, const void *bytes, uint64_t count)
+{
+	const uint8_t *from = bytes;
+	enum error e = OK;
+	uint64_t n;
+
+	for (; count > 0 && e == OK; count -= n, offset += n, from += n) {
+		n = INIT_WINDOW_BYTES - (offset & (PAGE - 1));
+		if (n > count)
+			n = count;
+		e = window_write(frame, offset, from, n);
+	}
+	return e;
+}
+
+/*
+ * A Frame over the pages of device registers at [base, base + bytes).  Device
+ * Untypeds hand out Frames upwards only (calls.def), and init takes each device
+ * once.
+ */
+enum error
+device_frame(uint64_t base, uint64_t bytes, uint32_t slot, uint64_t *offset)
+{
+	const struct init_info *info = tessera.info;
+	uint64_t page = base & ~(uint64_t)(PAGE - 1);
+	unsigned bits = log2_up(round_up(base + bytes, PAGE) - page);
+
+	if (bits < PAGE_BITS)
+		bits = PAGE_BITS;
+	page &= ~(((uint64_t)1 << bits) - 1);
+	*offset = base - page;
+	for (unsigned i = 0; i < info->untyped_count && i < INIT_MAX_UNTYPED; i++) {
+		const struct init_untyped *u = &info->untyped[i];
+
+		if (!u->device || page < u->base || page - u->base >= (uint64_t)1 << u->size_bits)
+			continue;
+		return untyped_retype(u->slot, OBJ_FRAME, bits, 0, slot, 1, page - u->base);
+	}
+	return ERR_RANGE;
+}

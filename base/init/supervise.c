@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What happens when a component ends: a crash report, one revoke, its peers are
+ * told, and by its restart policy it is built anew.  Rings keep their state.
+ */
+#include "init.h"
+
+/* A badge says which component and which of its threads; never 0. */
+uint64_t
+badge_of(unsigned index, unsigned thread)
+{
+	return (uint64_t)(index + 1) << 8 | thread;
+}
+
+static struct component *
+component_of(uint64_t badge, unsigned *thread)
+{
+	uint64_t index = (badge >> 8) - 1;
+
+	*thread = (unsigned)(badge & 0xff);
+	if (index >= tessera.conf.component_count)
+		return NULL;
+	if (*thread >= tessera.component[index].thread_count)
+		return NULL;
+	return &tessera.component[index];
+}
+
+static uint64_t
+now_ns(void)
+{
+	return time_ns_of_ticks(time_ticks());
+}
+
+/* Every component that shares a channel with c looks at its rings again. */
+static void
+tell_peers(const struct component *c)
+{
+	uint32_t told = 0;
+
+	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
+		const struct conf_channel *ch = &tessera.conf.channel[i];
+		int other = ch->client == (int)c->index ? ch->server : ch->client;
+
+		if (ch->client != (int)c->index && ch->server != (int)c->index)
+			continue;
+		if (other == CONF_INIT || (told >> other & 1))
+			continue;
+		told |= (uint32_t)1 << other;
+		if (tessera.component[other].state != STATE_ABSENT)
+			sys_signal(tessera.component[other].bell_peer);
+	}
+}
+
+/* Build and start; on failure nothing of it is left. */
+bool
+launch(struct component *c)
+{
+	enum error e = component_build(c);
+
+	if (e == OK) {
+		if (c->conf->uart && !tessera.console_released) {
+			system_control_release_console(INIT_SLOT_SYSTEM_CONTROL);
+			tessera.console_released = true;
+		}
+		e = component_start_threads(c);
+	}
+	if (e != OK) {
+		component_destroy(c);
+		return false;
+	}
+	c->state = STATE_RUNNING;
+	tell_peers(c);
+	return true;
+}
+
+/* ---- endings ------------------------------------------------------------ */
+
+static const char *
+fault_kind(uint32_t label)
+{
+	switch (label) {
+	case LABEL_FAULT_MEMORY: return "memory fault";
+	case LABEL_FAULT_EXCEPTION: return "exception";
+	default: return "used its time up";
+	}
+}
+
+/* What the class and syndrome in ESR say, in a word (DDI 0487 D19.2.37). */
+static const char *
+fault_detail(uint32_t label, uint64_t esr)
+{
+	unsigned class = (unsigned)(esr >> 26) & 0x3f;
+
+	if (label == LABEL_FAULT_MEMORY)
+		return class == 0x20 || class == 0x21 ? "fetching" :
+		    esr >> 6 & 1 ? "writing" : "reading";
+	switch (class) {
+	case 0x00: return "undefined instruction";
+	case 0x15: return "system call";
+	case 0x18: return "system register";
+	case 0x22: return "pc not aligned";
+	case 0x26: return "sp not aligned";
+	case 0x3c: return "breakpoint instruction";
+	default: return "";
+	}
+}
+
+static void
+report_registers(const struct component *c, unsigned thread)
+{
+	const uint64_t *r = ((const struct ipc_buffer *)INIT_IPC_VADDR)->words;
+	enum error e;
+
+	thread_suspend(c->made.thread[thread]);
+	e = thread_read_registers(c->made.thread[thread]);
+	if (e != OK) {
+		say(LOG_WARNING "  no registers: %s", error_name(e));
+		return;
+	}
+	for (unsigned i = 0; i < REG_SP; i += 4) {
+		char line[128];
+		size_t n = 0;
+
+		for (unsigned k = i; k < i + 4 && k < REG_SP; k++)
+			n += format(line + n, sizeof line - n, "  x%-2u %016llx", k,
+			    (unsigned long long)r[k]);
+		say(LOG_WARNING "%s", line);
+	}
+	say(LOG_WARNING "  sp  %016llx  pc  %016llx  pstate %08llx", (unsigned long long)r[REG_SP],
+	    (unsigned long long)r[REG_PC], (unsigned long long)r[REG_PSTATE]);
+}
+
+static void
+report_fault(const struct component *c, unsigned thread, uint32_t label, const struct msg *m)
+{
+	const char *image = c->image->name;
+
+	if (label == LABEL_FAULT_TIMEOUT)
+		say(LOG_WARNING "%s (%s): %s at pc 0x%llx", c->conf->name, image, fault_kind(label),
+		    (unsigned long long)m->words[0]);
+	else
+		say(LOG_WARNING "%s (%s): %s %s at pc 0x%llx, address 0x%llx, esr 0x%llx, cpu %u",
+		    c->conf->name, image, fault_kind(label), fault_detail(label, m->words[2]),
+		    (unsigned long long)m->words[0], (unsigned long long)m->words[1],
+		    (unsigned long long)m->words[2], c->cpu[thread]);
+	report_registers(c, thread);
+}
+
+static void
+plan_restart(struct component *c)
+{
+	switch (restart_decide(c->conf, &c->history, c->ending, now_ns(), &c->restart_ns)) {
+	case RESTART_LATER:
+		c->state = STATE_WAITING;
+		break;
+	case RESTART_GIVE_UP:
+		say(LOG_WARNING "%s: ended more than %u times in %llu ms, it stays down",
+		    c->conf->name, c->conf->limit,
+		    (unsigned long long)(c->conf->limit_ns / 1000000));
+		c->state = STATE_ENDED;
+		break;
+	case RESTART_NOT:
+		say("%s: is not restarted", c->conf->name);
+		c->state = STATE_ENDED;
+		break;
+	}
+}
+
+static void
+component_ended(struct component *c, enum ending ending)
+{
+	c->ending = ending;
+	component_destroy(c);
+	plan_restart(c);
+	tell_peers(c);
+}
+
+/* ---- what arrives ------------------------------------------------------- */
+
+/* A message that means nothing here gets an empty answer with its own error. */
+static void
+refuse(void)
+{
+	struct msg answer = { .info = MSG_INFO(ERR_CALL, 0, 0) };
+
+	sys_send(tessera.reply, &answer, 0);
+}
+
+void
+supervise_message(const struct msg *m)
+{
+	uint32_t label = msg_label(m->info);
+	unsigned thread;
+	struct component *c = component_of(m->badge, &thread);
+
+	if (c == NULL || c->state != STATE_RUNNING) {
+		refuse();
+		return;
+	}
+	switch (label) {
+	case LABEL_FAULT_MEMORY:
+	case LABEL_FAULT_EXCEPTION:
+	case LABEL_FAULT_TIMEOUT:
+		report_fault(c, thread, label, m);
+		component_ended(c, ENDED_FAILED);
+		break;
+	case COMPONENT_EXIT:
+		say("%s: exit with status %lld", c->conf->name, (long long)m->words[0]);
+		component_ended(c, m->words[0] == 0 ? ENDED_DONE : ENDED_FAILED);
+		break;
+	default:
+		refuse();
+	}
+}
+
+void
+supervise_kill(unsigned target, unsigned holder)
+{
+	struct component *c = &tessera.component[target];
+
+	if (c->state != STATE_RUNNING)
+		return;
+	say("%s: killed by %s", c->conf->name, tessera.component[holder].conf->name);
+	component_ended(c, ENDED_KILLED);
+}
+
+/* Restarts that are due; returns when the next one is, in ticks, or 0. */
+uint64_t
+supervise_restarts(void)
+{
+	uint64_t next = UINT64_MAX, now = now_ns();
+
+	for (unsigned i = 0; i < tessera.conf.component_count; i++) {
+		struct component *c = &tessera.component[i];
+
+		if (c->state != STATE_WAITING)
+			continue;
+		if (c->restart_ns <= now) {
+			if (!launch(c)) {
+				c->ending = ENDED_FAILED;
+				plan_restart(c);
+			} else {
+				say("%s: running again, start %u", c->conf->name, c->starts);
+			}
+		}
+		if (c->state == STATE_WAITING && c->restart_ns < next)
+			next = c->restart_ns;
+	}
+	return next == UINT64_MAX ? 0 : time_ticks_of_ns(next) + 1;
+}

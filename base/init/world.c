@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Building a personality's box (proto/world.h): RAM in large pieces, the image
+ * in it, one VCPU thread for each CPU.
+ *
+ * The budget is one small Untyped for the kernel's objects and a list of large
+ * ones that each become one RAM Frame.  Sorted by size, the largest first, each
+ * is naturally aligned when they are laid end to end from WORLD_RAM_BASE, which
+ * lets the kernel map 1 GiB and 2 MiB blocks and makes the RAM one range.
+ */
+#include "init.h"
+
+enum {
+	CORE_BITS = 21,			/* for CNode, tables, threads, VCPUs */
+	TABLES_FIXED = 6,		/* root, level 2 of the low GiB, channels, spare */
+	SLOT_MAPPED = 128,		/* channel Frames and the archive, in the world's CSpace */
+	VCPU_BITS = PAGE_BITS,
+};
+
+static const uint64_t BLOCK = 2u << 20;
+
+/* ---- once, at boot ------------------------------------------------------ */
+
+static void
+sort_pieces(struct piece *p, unsigned n)
+{
+	for (unsigned i = 1; i < n; i++) {
+		struct piece key = p[i];
+		unsigned k = i;
+
+		for (; k > 0 && p[k - 1].size_bits < key.size_bits; k--)
+			p[k] = p[k - 1];
+		p[k] = key;
+	}
+}
+
+/* A fixed budget: the powers of two that make it up, less the core. */
+static enum error
+carve_fixed(struct component *c)
+{
+	uint64_t left = c->conf->memory - ((uint64_t)1 << CORE_BITS);
+	enum error e;
+
+	while (left >= BLOCK && c->piece_count < MAX_PIECES) {
+		struct piece *p = &c->piece[c->piece_count];
+
+		p->size_bits = 63u - (unsigned)__builtin_clzll(left);
+		if (p->size_bits > 30)
+			p->size_bits = 30;
+		e = memory_carve(OBJ_UNTYPED, p->size_bits, p->slot);
+		if (e != OK)
+			return e;
+		left -= (uint64_t)1 << p->size_bits;
+		c->piece_count++;
+	}
+	return OK;
+}
+
+/* `memory rest` is carved when everybody else has theirs (main.c). */
+enum error
+world_prepare(struct component *c)
+{
+	enum error e;
+
+	c->piece[0].size_bits = CORE_BITS;
+	c->piece_count = 1;
+	e = memory_carve(OBJ_UNTYPED, CORE_BITS, c->piece[0].slot);
+	if (e == OK && c->conf->memory_rest)
+		e = memory_carve_rest(c->piece, &c->piece_count, MAX_PIECES);
+	else if (e == OK)
+		e = carve_fixed(c);
+	if (e == OK && c->piece_count < 2)
+		e = ERR_NO_MEMORY;
+	if (e != OK)
+		say(LOG_WARNING "system.conf:%u: %s: memory: %s (%llu KiB are left)", c->conf->line,
+		    c->conf->name, error_name(e), (unsigned long long)(memory_left() >> 10));
+	sort_pieces(c->piece + 1, c->piece_count - 1);
+	return e;
+}
+
+/* ---- each time ---------------------------------------------------------- */
+
+static uint64_t
+ram_bytes(const struct component *c)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 1; i < c->piece_count; i++)
+		sum += (uint64_t)1 << c->piece[i].size_bits;
+	return sum;
+}
+
+static const struct bundle_entry *
+find_archive(const struct component *c)
+{
+	const struct bundle_entry *archive;
+
+	if (c->conf->archive[0] == '\0')
+		return NULL;
+	archive = bundle_find(tessera.bundle, c->conf->archive);
+	if (archive == NULL)
+		say(LOG_WARNING "%s: the bundle has no %s", c->conf->name, c->conf->archive);
+	return archive;
+}
+
+/* One table for 2 MiB of small pages, one level 2 for each GiB. */
+static unsigned
+table_bits(const struct component *c, const struct bundle_entry *archive)
+{
+	uint64_t tables = TABLES_FIXED + (ram_bytes(c) >> 30) + 1;
+
+	if (archive != NULL)
+		tables += archive->size / BLOCK + 2;
+	return PAGE_BITS + log2_up(tables);
+}
+
+static enum error
+make_spaces(struct component *c, const struct bundle_entry *archive)
+{
+	enum error e;
+
+	e = make(c, "address space", OBJ_VSPACE, table_bits(c, archive), c->made.vspace);
+	if (e == OK)
+		e = vspace_set_personality(c->made.vspace);
+	if (e == OK)
+		e = make(c, "capability space", OBJ_CNODE, WORLD_CNODE_BITS, c->made.cnode);
+	return e;
+}
+
+static enum error
+map_ram(struct component *c, struct world_info *info)
+{
+	const unsigned rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC;
+	uint64_t ipa = WORLD_RAM_BASE;
+	enum error e = OK;
+
+	for (unsigned i = 1; i < c->piece_count && e == OK; i++) {
+		uint32_t slot = c->made.heap + i - 1;
+
+		e = untyped_retype(c->piece[i].slot, OBJ_FRAME, c->piece[i].size_bits, 0, slot, 1, 0);
+		if (e == OK)
+			e = frame_map(slot, c->made.vspace, ipa, rights, MAP_NORMAL);
+		ipa += (uint64_t)1 << c->piece[i].size_bits;
+	}
+	info->ram_count = 1;
+	info->ram[0] = (struct world_range){ WORLD_RAM_BASE, ipa - WORLD_RAM_BASE };
+	return e;
+}
+
+/* Into the first, largest piece. */
+static enum error
+load_image(struct component *c, const struct elf_image *image, struct world_info *info)
+{
+	const struct elf_segment *last = &image->segment[image->segment_count - 1];
+	enum error e = OK;
+
+	for (unsigned i = 0; i < image->segment_count && e == OK; i++) {
+		const struct elf_segment *s = &image->segment[i];
+
+		e = frame_write(c->made.heap, s->address - WORLD_RAM_BASE, s->bytes, s->file_size);
+	}
+	info->image.base = image->segment[0].page;
+	info->image.size = last->page + last->pages_size - info->image.base;
+	info->info.base = last->page + last->pages_size;
+	info->info.size = round_up(sizeof *info, PAGE);
+	return e;
+}
+
+/*
+ * The archive is mapped where its place within 2 MiB is that of its memory, so
+ * that blocks can be used.
+ */
+static enum error
+give_archive(struct component *c, const struct bundle_entry *archive, struct world_info *info,
+    uint32_t *slot)
+{
+	uint64_t offset = tessera.info->bundle_offset + archive->offset;
+	uint64_t phys = tessera.boot->bundle.base + archive->offset;
+
+	info->archive.base = WORLD_ARCHIVE_BASE + (phys & (BLOCK - 1));
+	info->archive.size = archive->size;
+	return give_mapped(c, (*slot)++, INIT_SLOT_BUNDLE, offset, bundle_pages(archive->size),
+	    info->archive.base, RIGHT_READ, MAP_NORMAL);
+}
+
+/* The world is the client of one stream and one log (system.conf sees to it). */
+static enum error
+give_channels(struct component *c, struct world_info *info, uint32_t *slot)
+{
+	uint64_t ipa = WORLD_CHANNEL_BASE;
+	enum error e = OK;
+
+	for (unsigned i = 0; i < tessera.conf.channel_count && e == OK; i++) {
+		const struct channel *ch = &tessera.channel[i];
+		bool is_log = ch->conf->type == CHANNEL_LOG;
+
+		if (ch->conf->client != (int)c->index ||
+		    channel_end(ch->conf->server)->state == STATE_ABSENT)
+			continue;
+		e = give_mapped(c, (*slot)++, ch->frame, 0, ch->conf->size, ipa,
+		    RIGHT_READ | RIGHT_WRITE, MAP_NORMAL);
+		if (e == OK)
+			e = give(c, is_log ? WORLD_SLOT_LOG_BELL : WORLD_SLOT_CONSOLE_BELL,
+			    channel_end(ch->conf->server)->bell, RIGHT_WRITE, ch->server_bit);
+		if (is_log)
+			info->log = ipa;
+		else
+			info->console = ipa;
+		ipa += ch->conf->size;
+	}
+	return e;
+}
+
+static enum error
+give_power(struct component *c)
+{
+	enum error e = OK;
+
+	for (unsigned i = 0; i < tessera.authority_count && e == OK; i++) {
+		const struct authority *a = &tessera.authority[i];
+
+		if (a->holder == c->index && a->request == REQUEST_POWER_OFF)
+			e = give(c, WORLD_SLOT_POWER, a->slot, RIGHT_WRITE, 0);
+		else if (a->holder == c->index && a->request == REQUEST_RESET)
+			e = give(c, WORLD_SLOT_RESET, a->slot, RIGHT_WRITE, 0);
+	}
+	return e;
+}
+
+/* The Notification of VCPU i; that of VCPU 0 is init's own, since channel
+ * peers hold it. */
+static uint32_t
+vcpu_bell(const struct component *c, unsigned i)
+{
+	return i == 0 ? c->bell : c->made.bell[i];
+}
+
+static enum error
+make_vcpu(struct component *c, unsigned i, uint64_t entry, uint64_t info_ipa)
+{
+	uint32_t thread = c->made.thread[i];
+	enum error e;
+
+	e = thread_make(c, i, 0, 0);
+	if (e == OK)
+		e = make(c, "VCPU", OBJ_VCPU, VCPU_BITS, c->made.vcpu[i]);
+	if (e == OK && i != 0)
+		e = make(c, "notification", OBJ_NOTIFICATION, PAGE_BITS, c->made.bell[i]);
+	if (e == OK)
+		e = thread_bind_vcpu(thread, c->made.vcpu[i]);
+	if (e == OK)
+		e = thread_bind_notification(thread, vcpu_bell(c, i));
+	if (e == OK)
+		e = thread_write_registers(thread, entry, 0, info_ipa, i, 0, 0);
+	if (e == OK)
+		e = give(c, WORLD_SLOT_SCHED_CONTEXT + i, c->made.sched_context[i], RIGHT_READ, 0);
+	if (e == OK)
+		e = give(c, WORLD_SLOT_VCPU_SIGNAL + i, vcpu_bell(c, i), RIGHT_WRITE, WORLD_BIT_KICK);
+	if (e == OK)
+		e = give(c, WORLD_SLOT_VCPU_POLL + i, vcpu_bell(c, i), RIGHT_READ, 0);
+	return e;
+}
+
+static enum error
+make_vcpus(struct component *c, uint64_t entry, struct world_info *info)
+{
+	enum error e = OK;
+
+	for (unsigned i = 0; i < c->thread_count && e == OK; i++) {
+		e = make_vcpu(c, i, entry, info->info.base);
+		info->vcpu_mpidr[i] = tessera.boot->cpu[c->cpu[i]].mpidr;
+	}
+	info->vcpu_count = c->thread_count;
+	return e;
+}
+
+static void
+describe(const struct component *c, struct world_info *info)
+{
+	const struct bootinfo *boot = tessera.boot;
+	size_t n;
+
+	memset(info, 0, sizeof *info);
+	info->magic = WORLD_MAGIC;
+	info->version = WORLD_VERSION;
+	info->timer_hz = tessera.info->timer_hz;
+	info->wall_time_ns = boot->wall_time_ns;
+	info->wall_time_ticks = boot->wall_time_ticks;
+	info->boot_ticks = boot->entry_ticks;
+	info->coherent = 1;
+	info->seed_bytes = boot->seed_bytes < sizeof info->seed ? boot->seed_bytes : sizeof info->seed;
+	memcpy(info->seed, boot->seed, sizeof info->seed);
+	/* A second life must not repeat the first one's random numbers. */
+	info->seed[0] ^= (uint8_t)c->starts;
+	n = format(info->cmdline, sizeof info->cmdline, "%s", c->conf->args);
+	if (boot->cmdline[0] != '\0')
+		format(info->cmdline + n, sizeof info->cmdline - n, "%s%s", n == 0 ? "" : " ",
+		    boot->cmdline);
+	memcpy(info->hostname, c->conf->hostname, sizeof info->hostname);
+}
+
+static enum error
+build(struct component *c, const struct elf_image *image)
+{
+	static struct world_info info;
+	const struct bundle_entry *archive = find_archive(c);
+	uint32_t slot = SLOT_MAPPED;
+	enum error e;
+
+	describe(c, &info);
+	e = make_spaces(c, archive);
+	if (e == OK)
+		e = map_ram(c, &info);
+	if (e == OK)
+		e = load_image(c, image, &info);
+	if (e == OK && archive != NULL)
+		e = give_archive(c, archive, &info, &slot);
+	if (e == OK)
+		e = give_channels(c, &info, &slot);
+	if (e == OK)
+		e = give_power(c);
+	if (e == OK)
+		e = make_vcpus(c, image->entry, &info);
+	if (e == OK)
+		e = frame_write(c->made.heap, info.info.base - WORLD_RAM_BASE, &info, sizeof info);
+	return e;
+}
+
+enum error
+world_build(struct component *c)
+{
+	const void *bytes = (const uint8_t *)tessera.bundle + c->image->offset;
+	uint64_t room = (uint64_t)1 << c->piece[1].size_bits;
+	struct elf_image image;
+	const char *wrong;
+	enum error e;
+
+	wrong = elf_open(&image, bytes, c->image->size, WORLD_RAM_BASE,
+	    WORLD_RAM_BASE + room - round_up(sizeof(struct world_info), PAGE), true);
+	if (wrong != NULL) {
+		say(LOG_WARNING "%s: image %s: %s", c->conf->name, c->image->name, wrong);
+		return ERR_ARGUMENT;
+	}
+	e = build(c, &image);
+	if (e == OK)
+		say("%s: %llu MiB, %u VCPUs", c->conf->name,
+		    (unsigned long long)(ram_bytes(c) >> 20), c->thread_count);
+	else
+		say(LOG_WARNING "%s: cannot be built: %s", c->conf->name, error_name(e));
+	return e;
+}

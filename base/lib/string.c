@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory and string functions that the compiler and our own code call,
+ * for components that do not link the C library.  Weak, so that the C
+ * library's faster ones win where both are linked.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define WEAK __attribute__((weak))
+
+typedef uint64_t __attribute__((may_alias)) word;
+
+static int
+both_aligned(const void *a, const void *b)
+{
+	return (((uintptr_t)a | (uintptr_t)b) & 7) == 0;
+}
+
+WEAK void *
+memcpy(void *restrict to, const void *restrict from, size_t n)
+{
+	uint8_t *d = to;
+	const uint8_t *s = from;
+
+	if (both_aligned(d, s)) {
+		for (; n >= 32; n -= 32, d += 32, s += 32) {
+			word a = ((const word *)s)[0], b = ((const word *)s)[1];
+			word c = ((const word *)s)[2], e = ((const word *)s)[3];
+
+			((word *)d)[0] = a;
+			((word *)d)[1] = b;
+			((word *)d)[2] = c;
+			((word *)d)[3] = e;
+		}
+	}
+	while (n-- > 0)
+		*d++ = *s++;
+	return to;
+}
+
+WEAK void *
+memmove(void *to, const void *from, size_t n)
+{
+	uint8_t *d = to;
+	const uint8_t *s = from;
+
+	if ((uintptr_t)d - (uintptr_t)s >= n)
+		return memcpy(to, from, n);
+	while (n-- > 0)
+		d[n] = s[n];
+	return to;
+}
+
+WEAK void *
+memset(void *to, int byte, size_t n)
+{
+	uint8_t *d = to;
+	word fill = 0x0101010101010101ULL * (uint8_t)byte;
+
+	if (((uintptr_t)d & 7) == 0)
+		for (; n >= 8; n -= 8, d += 8)
+			*(word *)d = fill;
+	while (n-- > 0)
+		*d++ = (uint8_t)byte;
+	return to;
+}
+
+WEAK int
+memcmp(const void *a, const void *b, size_t n)
+{
+	const uint8_t *x = a, *y = b;
+
+	for (; n > 0; n--, x++, y++)
+		if (*x != *y)
+			return *x - *y;
+	return 0;
+}
+
+WEAK size_t
+strlen(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n] != '\0')
+		n++;
+	return n;
+}
+
+WEAK int
+strcmp(const char *a, const char *b)
+{
+	while (*a != '\0' && *a == *b)
+		a++, b++;
+	return (uint8_t)*a - (uint8_t)*b;
+}
+
+WEAK int
+strncmp(const char *a, const char *b, size_t n)
+{
+	for (; n > 0; n--, a++, b++)
+		if (*a != *b || *a == '\0')
+			return (uint8_t)*a - (uint8_t)*b;
+	return 0;
+}
+
+WEAK char *
+strchr(const char *s, int c)
+{
+	for (; *s != (char)c; s++)
+		if (*s == '\0')
+			return NULL;
+	return (char *)(uintptr_t)s;
+}
