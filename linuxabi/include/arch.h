@@ -85,6 +85,9 @@ int pgtable_create(struct mm *);				/* -ENOMEM */
 void pgtable_destroy(struct mm *);				/* all tables; leaves must be gone */
 struct pte pgtable_get(struct mm *, uaddr_t);
 int pgtable_set(struct mm *, uaddr_t, struct pte);	/* any state to any state, with break-before-make and TLBI as needed */
+/* fault-around: sets those of `count` (<= 64) entries from addr on that have flags and whose place
+ * is empty; bit i of the result: entry i was set.  mm/fill.c has a slow one (weak). */
+uint64_t pgtable_fill(struct mm *, uaddr_t, unsigned count, const struct pte *);
 struct pte pgtable_clear(struct mm *, uaddr_t);		/* returns what was there; flushed */
 /* Calls fn for each present entry in [start, end), which it may change (the new
  * value is what it leaves); one flush for all at the end.  present flags 0 clears. */

@@ -68,6 +68,7 @@ struct mm {
 	void *vma_tree;
 	struct list vma_list;
 	struct vma *vma_last;		/* found last */
+	struct vma *vma_dead;		/* their files are put when mm->lock is released */
 	unsigned default_flags;		/* mlockall(MCL_FUTURE): VMA_LOCKED */
 	bool dumpable, no_randomize;
 	unsigned vma_count;

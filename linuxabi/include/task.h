@@ -98,6 +98,7 @@ struct process {
 	struct task *exec_task;		/* it ends all other threads; tasklist_lock */
 	struct waitq exit_wait;		/* woken at each end of a thread: exec; and of the process: pidfds */
 	int oom_score_adj;
+	bool oom_victim;
 };
 
 struct task {
