@@ -334,7 +334,8 @@ give_kernel_log(struct component *c, struct component_info *info, uint32_t *slot
 		e = give_mapped(c, (*slot)++, INIT_SLOT_KERNEL_LOG, 0, bytes, COMPONENT_LOG_VADDR,
 		    RIGHT_READ, MAP_NORMAL);
 	info->kernel_log = COMPONENT_LOG_VADDR;
-	info->kernel_log_from = ((const struct kernel_log *)INIT_LOG_VADDR)->written;
+	info->kernel_log_from = tessera.console_released ? tessera.kernel_printed :
+	    ((const struct kernel_log *)INIT_LOG_VADDR)->written;
 	return e;
 }
 

@@ -135,6 +135,7 @@ struct system {
 	uint32_t reply;
 	uint32_t bell;			/* init's Notification */
 	bool console_released;
+	uint64_t kernel_printed;	/* of its log, before the console was released */
 };
 extern struct system tessera;
 

@@ -51,6 +51,15 @@ tell_peers(const struct component *c)
 	}
 }
 
+/* The kernel prints its own log until here; who reads it goes on from here. */
+static void
+release_console(void)
+{
+	tessera.kernel_printed = ((const struct kernel_log *)INIT_LOG_VADDR)->written;
+	system_control_release_console(INIT_SLOT_SYSTEM_CONTROL);
+	tessera.console_released = true;
+}
+
 /* Build and start; on failure nothing of it is left. */
 bool
 launch(struct component *c)
@@ -58,10 +67,8 @@ launch(struct component *c)
 	enum error e = component_build(c);
 
 	if (e == OK) {
-		if (c->conf->uart && !tessera.console_released) {
-			system_control_release_console(INIT_SLOT_SYSTEM_CONTROL);
-			tessera.console_released = true;
-		}
+		if (c->conf->uart && !tessera.console_released)
+			release_console();
 		e = component_start_threads(c);
 	}
 	if (e != OK) {

@@ -28,21 +28,33 @@ component_channel_named(const char *name)
 	return NULL;
 }
 
+/* Is `word` one of the blank-separated words of text? */
+static bool
+has_word(const char *text, const char *word)
+{
+	size_t n = strlen(word);
+
+	while (*text != '\0') {
+		if (strncmp(text, word, n) == 0 && (text[n] == ' ' || text[n] == '\0'))
+			return true;
+		while (*text != '\0' && *text != ' ')
+			text++;
+		while (*text == ' ')
+			text++;
+	}
+	return false;
+}
+
 bool
 component_option(const char *word)
 {
-	size_t n = strlen(word);
-	const char *at = component->args;
+	return has_word(component->args, word);
+}
 
-	while (*at != '\0') {
-		if (strncmp(at, word, n) == 0 && (at[n] == ' ' || at[n] == '\0'))
-			return true;
-		while (*at != '\0' && *at != ' ')
-			at++;
-		while (*at == ' ')
-			at++;
-	}
-	return false;
+bool
+cmdline_option(const char *word)
+{
+	return has_word(component->cmdline, word);
 }
 
 bool

@@ -201,18 +201,25 @@ ring_commit(struct ring *r, uint32_t count)
 }
 
 /*
- * A reader with nothing to do says so.  True: nothing came meanwhile, it may
- * wait for its doorbell; false: look again.
+ * A reader that has seen `seen` bytes and can do nothing with them says so.
+ * True: nothing came meanwhile, it may wait for its doorbell; false: look
+ * again.
  */
 static inline bool
-ring_reader_waits(struct ring *r)
+ring_reader_waits_for_more(struct ring *r, uint32_t seen)
 {
 	__atomic_store_n(&r->shared->reader_waits, 1, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (ring_readable(r) == 0)
+	if (ring_readable(r) == seen)
 		return true;
 	__atomic_store_n(&r->shared->reader_waits, 0, __ATOMIC_RELAXED);
 	return false;
+}
+
+static inline bool
+ring_reader_waits(struct ring *r)
+{
+	return ring_reader_waits_for_more(r, 0);
 }
 
 /* The same for a writer that needs room for `count` bytes. */
@@ -225,6 +232,34 @@ ring_writer_waits(struct ring *r, uint32_t count)
 		return true;
 	__atomic_store_n(&r->shared->writer_waits, 0, __ATOMIC_RELAXED);
 	return false;
+}
+
+/*
+ * Put bytes behind the tail without handing them over yet: at + count must be
+ * within ring_space.  One ring_commit then hands over several pieces at once.
+ */
+static inline void
+ring_put(struct ring *r, uint32_t at, const void *from, uint32_t count)
+{
+	uint32_t start = (r->own + at) & (r->size - 1), first = r->size - start;
+
+	if (first > count)
+		first = count;
+	memcpy(r->data + start, from, first);
+	memcpy(r->data, (const uint8_t *)from + first, count - first);
+}
+
+/* Copy count readable bytes out, from `at` bytes behind the head, and leave
+ * them in the ring: at + count must be within ring_readable. */
+static inline void
+ring_copy(const struct ring *r, uint32_t at, void *to, uint32_t count)
+{
+	uint32_t start = (r->own + at) & (r->size - 1), first = r->size - start;
+
+	if (first > count)
+		first = count;
+	memcpy(to, r->data + start, first);
+	memcpy((uint8_t *)to + first, r->data, count - first);
 }
 
 /* Copy up to count bytes in; *bell is set to true if the reader waits. */

@@ -34,6 +34,8 @@ const struct component_channel *component_channel(enum channel_type type, enum c
 const struct component_channel *component_channel_named(const char *name);
 /* Is `word` one of the blank-separated words of args? */
 bool component_option(const char *word);
+/* The same for the command line of the boot slot. */
+bool cmdline_option(const char *word);
 
 /* Attach to a stream or log channel; false: the Frame is not what it should be. */
 bool channel_attach(const struct component_channel *channel, struct stream_end *end);

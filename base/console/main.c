@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The console component: its channels, its doorbells, its loop.  console(8).
+ */
+#include <tessera/runtime.h>
+#include "console.h"
+
+static struct console console;
+static const struct component_channel *serial_channel;
+static const struct component_channel *tty_channel;
+static const struct component_channel *log_channels[CONSOLE_MAX_LOGS];
+
+static bool
+open_streams(void)
+{
+	serial_channel = component_channel(CHANNEL_STREAM, CHANNEL_CLIENT, 0);
+	tty_channel = component_channel(CHANNEL_STREAM, CHANNEL_SERVER, 0);
+	console.has_serial = serial_channel != NULL;
+	console.has_tty = tty_channel != NULL;
+	if (console.has_serial && !channel_attach(serial_channel, &console.serial))
+		return false;
+	return !console.has_tty || channel_attach(tty_channel, &console.tty);
+}
+
+static bool
+open_logs(void)
+{
+	const struct component_channel *channel;
+
+	while (console.log_count < CONSOLE_MAX_LOGS &&
+	    (channel = component_channel(CHANNEL_LOG, CHANNEL_SERVER, console.log_count)) != NULL) {
+		struct console_log *log = &console.log[console.log_count];
+
+		log_channels[console.log_count++] = channel;
+		memcpy(log->name, channel->peer, sizeof log->name);
+		log->name[sizeof log->name - 1] = '\0';
+		if (!channel_attach(channel, &log->end))
+			return false;
+	}
+	return true;
+}
+
+/* Ring whoever waits for what was done since the last time. */
+static void
+ring_bells(bool all)
+{
+	if (console.has_serial && (console.serial_bell || all))
+		bell_ring(serial_channel->slot);
+	if (console.has_tty && (console.tty_bell || all))
+		bell_ring(tty_channel->slot);
+	for (unsigned i = 0; i < console.log_count; i++) {
+		if (console.log[i].bell || all)
+			bell_ring(log_channels[i]->slot);
+		console.log[i].bell = false;
+	}
+	console.serial_bell = console.tty_bell = false;
+}
+
+int
+component_main(const struct component_info *info)
+{
+	uint64_t bits = COMPONENT_BIT_PEER;	/* we are new: as if all peers were */
+
+	if (!open_streams() || !open_logs())
+		return 1;
+	console.keep = (struct console_keep *)info->keep;
+	console.kernel_log = (const struct kernel_log *)info->kernel_log;
+	console.quiet = component_option("quiet") || cmdline_option("quiet");
+	console_start(&console, info->kernel_log_from);
+	for (;;) {
+		ring_bells(bits & COMPONENT_BIT_PEER);
+		bits = 0;
+		if (!console_move(&console) && console_rest(&console)) {
+			ring_bells(false);
+			bits = bell_wait(0);
+		}
+	}
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The component that kills another one, again and again at irregular times, to
+ * see that the system does not mind.  What it may kill is its `allow kill` in
+ * system.conf; it rings that bell of init and holds nothing else.
+ *
+ * args: COUNT AFTER_MS MIN_MS MAX_MS
+ * Its last line, "chaos: N kills", is what the boot test waits for.
+ */
+#include <tessera/runtime.h>
+
+enum { ARG_COUNT, ARG_AFTER, ARG_MIN, ARG_MAX, ARGS };
+
+static void
+read_args(const char *text, uint32_t values[ARGS])
+{
+	for (unsigned i = 0; i < ARGS && *text != '\0'; i++) {
+		uint32_t v = 0;
+
+		for (; *text >= '0' && *text <= '9'; text++)
+			v = v * 10 + (uint32_t)(*text - '0');
+		values[i] = v;
+		while (*text != '\0' && (*text < '0' || *text > '9'))
+			text++;
+	}
+}
+
+/* xorshift64*: irregular is enough */
+static uint32_t
+next_random(uint64_t *state)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return (uint32_t)(*state * 0x2545f4914f6cdd1dULL >> 32);
+}
+
+static void
+sleep_ms(uint32_t ms)
+{
+	uint64_t end = time_ticks() + time_ticks_of_ns((uint64_t)ms * 1000000);
+
+	while (time_ticks() < end)
+		bell_wait(end);
+}
+
+int
+component_main(const struct component_info *info)
+{
+	uint32_t args[ARGS] = { 20, 2000, 20, 400 };
+	uint64_t random = info->random | 1;
+	uint32_t killed;
+
+	read_args(info->args, args);
+	if (info->authority_count == 0 || args[ARG_MAX] < args[ARG_MIN]) {
+		log_line(LOG_WARNING "chaos: nothing to kill, or odd args");
+		return 1;
+	}
+	sleep_ms(args[ARG_AFTER]);
+	for (killed = 0; killed < args[ARG_COUNT]; killed++) {
+		bell_ring(info->authority[0].slot);
+		sleep_ms(args[ARG_MIN] + next_random(&random) % (args[ARG_MAX] - args[ARG_MIN] + 1));
+	}
+	log_line("chaos: %u kills", killed);
+	return 0;
+}
