@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inlines that kernel/arch.h promises.  Included by it, after the objects
+ * are declared.
+ */
+#ifndef ARCH_ARCH_H
+#define ARCH_ARCH_H
+
+#include <arch/sysreg.h>
+
+static inline struct cpu *
+cpu_self(void)
+{
+	return (struct cpu *)sysreg_read("tpidr_el2");
+}
+
+/* CNTPCT_EL0 may be read early; the ISB keeps it behind what came before
+ * (Arm ARM DDI 0487 L.b D12.2.1). */
+static inline uint64_t
+arch_now(void)
+{
+	isb();
+	return sysreg_read("cntpct_el0");
+}
+
+static inline bool
+arch_interrupt_pending(void)
+{
+	return sysreg_read("isr_el1") != 0;
+}
+
+/* RAM is mapped one to one (mmu.c). */
+static inline void *
+phys_to_kernel(paddr_t pa)
+{
+	return (void *)pa;
+}
+
+static inline paddr_t
+kernel_to_phys(const void *p)
+{
+	return (paddr_t)p;
+}
+
+bool kernel_lock_held(void);
+
+#endif

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address spaces: stage-2 tables of 39-bit IPA from level 1 (Arm ARM DDI 0487
+ * L.b D8.2, D8.3), and the VMIDs that tag their TLB entries.
+ *
+ * A table descriptor ignores its bits 11:2 (D8.3.1): they hold the number of
+ * entries in use in the table it points to, so that an empty one goes back to
+ * the pool without a scan.
+ *
+ * VMIDs have 8 bits on some cores.  vmid_owner says who has which; when none
+ * is left, all but those of the running CPUs are taken back at once and the
+ * TLBs forget everything.
+ */
+#include "arch_arm64.h"
+
+enum {
+	ENTRIES = 512,
+	VMIDS = 256,
+	/* Stage 2 descriptors, VMSAv8-64 (D8.3.2). */
+	DESC_VALID = 1, DESC_BLOCK = 1, DESC_TABLE = 3, DESC_PAGE = 3,
+	S2_ATTR_DEVICE = 1 << 2,	/* MemAttr: Device-nGnRE */
+	S2_ATTR_UNCACHED = 5 << 2,	/* Normal, outer and inner non-cacheable */
+	S2_ATTR_NORMAL = 15 << 2,	/* Normal, outer and inner write-back */
+	S2_READ = 1 << 6, S2_WRITE = 1 << 7,
+	S2_INNER = 3 << 8,
+	S2_AF = 1 << 10,
+	COUNT_SHIFT = 2,
+	/* Bounds of one step: cache maintenance is long, TLBI by page is not free. */
+	STEP_MAINTAINED = 8, TLBI_BY_PAGE = 16,
+};
+#define S2_XN		(1UL << 54)
+#define S2_ADDRESS	0x0000fffffffff000UL
+#define COUNT_ONE	(1UL << COUNT_SHIFT)
+#define COUNT_MASK	(0x3ffUL << COUNT_SHIFT)
+
+static struct arch_vspace *vmid_owner[VMIDS];	/* 0 stays free: the empty space */
+static unsigned vmid_next = 1;
+static _Alignas(ARCH_PAGE) uint64_t empty_root[ENTRIES];
+
+/* ---- VMIDs ------------------------------------------------------------ */
+
+static bool
+vspace_on_some_cpu(const struct arch_vspace *v)
+{
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (cpus[i].arch.vspace == v)
+			return true;
+	return false;
+}
+
+/* All VMIDs are taken: keep those in use, forget the rest everywhere. */
+static void
+vmid_recycle(void)
+{
+	for (unsigned i = 1; i < VMIDS; i++) {
+		struct arch_vspace *v = vmid_owner[i];
+
+		if (v == NULL || vspace_on_some_cpu(v))
+			continue;
+		v->vttbr = 0;
+		vmid_owner[i] = NULL;
+	}
+	dsb_ishst();
+	__asm__ volatile("tlbi alle1is; dsb ish; isb" : : : "memory");
+}
+
+static unsigned
+vmid_find(void)
+{
+	for (unsigned n = 1; n < VMIDS; n++) {
+		unsigned vmid = vmid_next;
+
+		vmid_next = vmid_next == VMIDS - 1 ? 1 : vmid_next + 1;
+		if (vmid_owner[vmid] == NULL)
+			return vmid;
+	}
+	return 0;
+}
+
+static void
+vmid_assign(struct arch_vspace *v)
+{
+	unsigned vmid = vmid_find();
+
+	if (vmid == 0) {
+		vmid_recycle();
+		vmid = vmid_find();	/* at most ARCH_MAX_CPUS are still taken */
+	}
+	vmid_owner[vmid] = v;
+	v->vttbr = (uint64_t)vmid << 48 | kernel_to_phys(v->root);
+}
+
+/* Make this CPU translate by v; NULL: by nothing at all. */
+void
+vspace_load(struct arch_vspace *v)
+{
+	uint64_t vttbr = kernel_to_phys(empty_root);
+
+	if (v != NULL) {
+		if (v->vttbr == 0)
+			vmid_assign(v);
+		vttbr = v->vttbr;
+	}
+	sysreg_write("vttbr_el2", vttbr);
+	cpu_self()->arch.vspace = v;
+}
+
+/* ---- TLB --------------------------------------------------------------- */
+
+/* TLBI instructions act on the VMID in VTTBR_EL2 (D8.14): borrow it. */
+static uint64_t
+vmid_borrow(const struct arch_vspace *v)
+{
+	uint64_t saved = sysreg_read("vttbr_el2");
+
+	sysreg_write("vttbr_el2", v->vttbr);
+	isb();
+	return saved;
+}
+
+static void
+vmid_return(uint64_t saved)
+{
+	sysreg_write("vttbr_el2", saved);
+	isb();
+}
+
+/*
+ * No TLB knows [vaddr, vaddr + pages) any more.  First the stage 2 entries by
+ * address, then everything that combined them with a stage 1 (D8.14.5).
+ */
+static void
+tlb_invalidate(const struct arch_vspace *v, uint64_t vaddr, uint64_t entries, uint64_t entry_bytes)
+{
+	uint64_t saved;
+
+	dsb_ishst();			/* the cleared descriptors before the invalidation */
+	if (v->vttbr == 0)
+		return;			/* without a VMID there are no entries */
+	saved = vmid_borrow(v);
+	if (entries > TLBI_BY_PAGE) {
+		__asm__ volatile("tlbi vmalls12e1is; dsb ish" : : : "memory");
+	} else {
+		for (uint64_t i = 0; i < entries; i++)
+			__asm__ volatile("tlbi ipas2e1is, %0" : :
+				"r"((vaddr + i * entry_bytes) >> 12) : "memory");
+		__asm__ volatile("dsb ish; tlbi vmalle1is; dsb ish" : : : "memory");
+	}
+	vmid_return(saved);
+}
+
+/* ---- tables ------------------------------------------------------------ */
+
+static unsigned
+level_shift(unsigned level)
+{
+	return 39 - 9 * level;
+}
+
+static uint64_t *
+table_of(uint64_t descriptor)
+{
+	return phys_to_kernel(descriptor & S2_ADDRESS);
+}
+
+static bool
+is_table(uint64_t descriptor, unsigned level)
+{
+	return level < 3 && (descriptor & 3) == DESC_TABLE;
+}
+
+/* Pool pages are zero, those given back too but for the link. */
+static uint64_t *
+table_take(struct arch_vspace *v)
+{
+	uint64_t *table = v->free_list;
+
+	if (v->tables_free == 0)
+		return NULL;
+	v->tables_free--;
+	if (table != NULL) {
+		v->free_list = phys_to_kernel(table[0]);
+		table[0] = 0;
+		return table;
+	}
+	table = phys_to_kernel(v->pool_next);
+	v->pool_next += ARCH_PAGE;
+	return table;
+}
+
+static void
+table_give_back(struct arch_vspace *v, uint64_t *table)
+{
+	table[0] = kernel_to_phys(v->free_list);
+	v->free_list = table;
+	v->tables_free++;
+}
+
+void
+arch_vspace_init(struct vspace *v)
+{
+	paddr_t base = kernel_to_phys(v);
+
+	v->arch.root = phys_to_kernel(base + ARCH_PAGE);
+	v->arch.pool_next = base + 2 * ARCH_PAGE;
+	v->arch.pool_end = base + (1UL << v->size_bits);
+	v->arch.tables = (uint32_t)((v->arch.pool_end - v->arch.pool_next) / ARCH_PAGE);
+	v->arch.tables_free = v->arch.tables;
+}
+
+bool
+arch_vspace_range_ok(uint64_t vaddr, uint64_t bytes)
+{
+	return vaddr >= ARCH_PAGE && bytes <= (1UL << 39) && vaddr <= (1UL << 39) - bytes;
+}
+
+void
+arch_vspace_tables(const struct vspace *v, uint64_t *tables, uint64_t *tables_free)
+{
+	*tables = v->arch.tables;
+	*tables_free = v->arch.tables_free;
+}
+
+/* ---- map ---------------------------------------------------------------- */
+
+static uint64_t
+leaf_attributes(unsigned rights, unsigned attribute)
+{
+	uint64_t leaf = S2_INNER | S2_AF;
+
+	leaf |= attribute == MAP_DEVICE ? S2_ATTR_DEVICE :
+		attribute == MAP_UNCACHED ? S2_ATTR_UNCACHED : S2_ATTR_NORMAL;
+	if ((rights & RIGHT_READ) != 0)
+		leaf |= S2_READ;
+	if ((rights & RIGHT_WRITE) != 0)
+		leaf |= S2_WRITE;
+	if ((rights & RIGHT_EXEC) == 0 || attribute == MAP_DEVICE)
+		leaf |= S2_XN;
+	return leaf;
+}
+
+/*
+ * Executable pages of a component are cleaned to the point of unification as
+ * they are mapped; a personality cares for its own code.  Non-cacheable pages
+ * leave the caches first.
+ */
+static bool
+map_maintains_cache(const struct vspace *v, unsigned rights, unsigned attribute)
+{
+	if (attribute == MAP_UNCACHED)
+		return true;
+	return attribute == MAP_NORMAL && (rights & RIGHT_EXEC) != 0 && v->personality == 0 &&
+		cache_needs_clean_for_exec();
+}
+
+static void
+map_maintain_cache(paddr_t base, uint64_t bytes, unsigned attribute)
+{
+	if (attribute == MAP_UNCACHED)
+		cache_clean_invalidate(base, bytes);
+	else
+		cache_make_executable(base, bytes);
+}
+
+/* The highest level at which one entry may serve the start of the range. */
+static unsigned
+leaf_level(uint64_t vaddr, paddr_t base, uint64_t pages)
+{
+	for (unsigned level = 1; level < 3; level++) {
+		uint64_t bytes = 1UL << level_shift(level);
+
+		if (((vaddr | base) & (bytes - 1)) == 0 && pages >= bytes / ARCH_PAGE)
+			return level;
+	}
+	return 3;
+}
+
+/* What a walk met on its way down: entries that a new table must be linked to. */
+struct walk {
+	uint64_t *entry[4];		/* by level, 1..3 */
+	unsigned level;			/* the last one reached */
+};
+
+/* Down to `level`, or to the first entry that is not a table. */
+static void
+walk_down(struct arch_vspace *v, uint64_t vaddr, unsigned level, struct walk *w)
+{
+	uint64_t *table = v->root;
+
+	w->entry[0] = NULL;
+	for (w->level = 1;; w->level++) {
+		w->entry[w->level] = &table[(vaddr >> level_shift(w->level)) % ENTRIES];
+		if (w->level == level || !is_table(*w->entry[w->level], w->level))
+			return;
+		table = table_of(*w->entry[w->level]);
+	}
+}
+
+/* The entry that points to the walk's last table has one more (or less) in use. */
+static void
+count_add(struct walk *w, uint64_t entries)
+{
+	if (w->level > 1)
+		*w->entry[w->level - 1] += entries * COUNT_ONE;
+}
+
+/* Add the missing tables below the walk's last entry; all or none. */
+static bool
+walk_extend(struct arch_vspace *v, uint64_t vaddr, unsigned level, struct walk *w)
+{
+	if (v->tables_free < level - w->level)
+		return false;
+	while (w->level < level) {
+		uint64_t *table = table_take(v);
+
+		*w->entry[w->level] = kernel_to_phys(table) | DESC_TABLE;
+		count_add(w, 1);
+		w->level++;
+		w->entry[w->level] = &table[(vaddr >> level_shift(w->level)) % ENTRIES];
+	}
+	return true;
+}
+
+static uint64_t
+min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+enum error
+arch_vspace_map(struct vspace *v, uint64_t vaddr, paddr_t base, uint64_t pages,
+	unsigned rights, unsigned attribute, uint64_t *done)
+{
+	bool maintain = map_maintains_cache(v, rights, attribute);
+	unsigned level = maintain ? 3 : leaf_level(vaddr, base, pages);
+	uint64_t leaf = leaf_attributes(rights, attribute) | (level == 3 ? DESC_PAGE : DESC_BLOCK);
+	uint64_t count = 1, bytes = 1UL << level_shift(level);
+	struct walk w;
+
+	walk_down(&v->arch, vaddr, level, &w);
+	if ((*w.entry[w.level] & DESC_VALID) != 0)
+		return ERR_MAPPED;
+	if (level == 3) {
+		/* As many pages as this table has room for. */
+		count = min(pages, ENTRIES - (vaddr >> 12) % ENTRIES);
+		if (maintain)
+			count = min(count, STEP_MAINTAINED);
+	}
+	if (w.level == level)
+		for (uint64_t i = 1; i < count; i++)
+			if ((w.entry[level][i] & DESC_VALID) != 0)
+				return ERR_MAPPED;
+	if (!walk_extend(&v->arch, vaddr, level, &w))
+		return ERR_NO_MEMORY;
+	if (maintain)
+		map_maintain_cache(base, count * bytes, attribute);
+	for (uint64_t i = 0; i < count; i++)
+		w.entry[level][i] = (base + i * bytes) | leaf;
+	count_add(&w, count);
+	dsb_ishst();		/* the descriptors before the eret that lets walks see them (D8.2.6) */
+	*done = count * (bytes / ARCH_PAGE);
+	return OK;
+}
+
+/* ---- unmap -------------------------------------------------------------- */
+
+/*
+ * Give tables back that have become empty, from the walk's last one upwards.
+ * A walker may still know them: they hold invalid descriptors only, the link
+ * included, and nobody takes them before the TLB invalidation that follows.
+ */
+static void
+prune(struct arch_vspace *v, struct walk *w)
+{
+	while (w->level > 1 && (*w->entry[w->level - 1] & COUNT_MASK) == 0) {
+		uint64_t *parent = w->entry[--w->level];
+
+		table_give_back(v, table_of(*parent));
+		*parent = 0;
+		count_add(w, (uint64_t)-1);
+	}
+}
+
+/* Pages before `first`, where the range starts at vaddr. */
+static uint64_t
+pages_before(uint64_t first, uint64_t vaddr)
+{
+	return first <= vaddr ? 0 : (first - vaddr) / ARCH_PAGE;
+}
+
+/* The end of the range: the block, or the pages of the table, that it ends in. */
+uint64_t
+arch_vspace_unmap(struct vspace *v, uint64_t vaddr, uint64_t pages, unsigned attribute)
+{
+	uint64_t last = vaddr + (pages - 1) * ARCH_PAGE, first, bytes, count = 1;
+	struct walk w;
+
+	walk_down(&v->arch, last, 3, &w);
+	bytes = 1UL << level_shift(w.level);
+	first = last & ~(bytes - 1);
+	if ((*w.entry[w.level] & DESC_VALID) == 0)	/* the map of this part never came */
+		return pages_before(first, vaddr);
+	if (w.level == 3) {
+		count = min(pages, (last >> 12) % ENTRIES + 1);
+		if (attribute == MAP_UNCACHED)
+			count = min(count, STEP_MAINTAINED);
+	}
+	first -= (count - 1) * bytes;
+	w.entry[w.level] -= count - 1;
+	for (uint64_t i = 0; i < count; i++) {
+		if (attribute == MAP_UNCACHED)
+			cache_clean_invalidate(w.entry[w.level][i] & S2_ADDRESS, bytes);
+		w.entry[w.level][i] = 0;
+	}
+	count_add(&w, (uint64_t)0 - count);
+	prune(&v->arch, &w);
+	tlb_invalidate(&v->arch, first, count, bytes);
+	return pages_before(first, vaddr);
+}
+
+void
+arch_vspace_disable(struct vspace *v)
+{
+	unsigned vmid = (unsigned)(v->arch.vttbr >> 48);
+
+	for (unsigned i = 0; i < ENTRIES; i++)
+		v->arch.root[i] = 0;
+	if (cpu_self()->arch.vspace == &v->arch)
+		vspace_load(NULL);
+	if (vmid == 0)
+		return;
+	tlb_invalidate(&v->arch, 0, ENTRIES, ARCH_PAGE);
+	vmid_owner[vmid] = NULL;
+	v->arch.vttbr = 0;
+}
+
+bool
+arch_vspace_lookup(struct vspace *v, uint64_t vaddr, paddr_t *base, unsigned *rights)
+{
+	struct walk w;
+	uint64_t leaf, bytes;
+
+	walk_down(&v->arch, vaddr, 3, &w);
+	leaf = *w.entry[w.level];
+	if ((leaf & DESC_VALID) == 0)
+		return false;
+	bytes = 1UL << level_shift(w.level);
+	*base = (leaf & S2_ADDRESS & ~(bytes - 1)) + (vaddr & (bytes - 1) & ~(ARCH_PAGE - 1));
+	*rights = ((leaf & S2_READ) != 0 ? RIGHT_READ : 0) |
+		((leaf & S2_WRITE) != 0 ? RIGHT_WRITE : 0) |
+		((leaf & S2_XN) == 0 ? RIGHT_EXEC : 0);
+	return true;
+}

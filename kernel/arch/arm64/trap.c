@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The slow ways into the kernel and the one way out.  vectors.S has saved all
+ * registers in current->regs and runs these on the CPU's kernel stack with
+ * interrupts masked; each returns the thread that runs next, with its stage 2,
+ * its EL1 registers and CPTR_EL2 loaded.  Fast paths are in vectors.S and
+ * kernel/core/fastpath.c.
+ */
+#include "arch_arm64.h"
+#include <kernel/core.h>
+
+/* ---- out ------------------------------------------------------------------ */
+
+static void
+take_interrupts(struct cpu *cpu);
+
+/* Nothing to run: no translation, no lock, wait (kernel/arch.h). */
+static void
+idle(struct cpu *cpu)
+{
+	vspace_load(NULL);
+	kernel_unlock();
+	if (cpu->arch.fp_on != 0)
+		fp_off(cpu);
+	dsb_sy();
+	__asm__ volatile("wfi" : : : "memory");
+	kernel_lock();
+	take_interrupts(cpu);
+}
+
+static void
+load_thread(struct cpu *cpu, struct thread *t)
+{
+	if (cpu->arch.vspace != &t->vspace->arch || t->vspace->arch.vttbr == 0)
+		vspace_load(&t->vspace->arch);
+	if (cpu->arch.fp_owner == t) {
+		if (cpu->arch.fp_on == 0)
+			fp_trap(cpu, t);
+	} else if (cpu->arch.fp_on != 0) {
+		fp_off(cpu);
+	}
+	if (t->vcpu != NULL)
+		vcpu_enter(cpu, t);
+	else if (cpu->arch.active_vcpu != NULL)
+		vcpu_leave(cpu);
+}
+
+#ifdef DEBUG_KERNEL
+/* The longest stretch with interrupts masked, waiting for the lock included. */
+static void
+stretch_begin(struct cpu *cpu)
+{
+	cpu->arch.entry_ticks = arch_now();
+}
+
+static void
+stretch_end(struct cpu *cpu)
+{
+	uint64_t ticks = arch_now() - cpu->arch.entry_ticks;
+
+	if (ticks > cpu->arch.longest_ticks)
+		cpu->arch.longest_ticks = ticks;
+}
+#else
+static void stretch_begin(struct cpu *cpu) { (void)cpu; }
+static void stretch_end(struct cpu *cpu) { (void)cpu; }
+#endif
+
+static struct thread *
+leave(struct cpu *cpu)
+{
+	struct thread *t;
+
+	while ((t = schedule()) == NULL) {
+		stretch_end(cpu);
+		idle(cpu);
+		stretch_begin(cpu);
+	}
+	load_thread(cpu, t);
+	kernel_unlock();
+	stretch_end(cpu);
+	return t;
+}
+
+static struct cpu *
+enter(void)
+{
+	struct cpu *cpu = cpu_self();
+
+	stretch_begin(cpu);
+	kernel_lock();
+	cpu->entries++;
+	return cpu;
+}
+
+/* The first way out of a CPU; the lock is held. */
+_Noreturn void
+cpu_enter_first(struct cpu *cpu)
+{
+	struct thread *t;
+
+	sysreg_write("hcr_el2", HCR_COMPONENT);
+	stretch_begin(cpu);
+	t = leave(cpu);
+	resume(t);
+}
+
+/* ---- interrupts ------------------------------------------------------------ */
+
+static void
+wake_loaded_vcpu(struct cpu *cpu)
+{
+	struct thread *t = cpu->arch.loaded_thread;
+
+	vcpu_timer_fired(cpu);
+	if (t != NULL && t->state == THREAD_WFI)
+		thread_wake(t, OK);
+}
+
+/*
+ * Everything that is pending.  EOIR drops the priority; DIR ends the kernel's
+ * own interrupts after their cause is gone.  A driver's stays active until its
+ * handler acknowledges it, the virtual timer's until the personality does.
+ */
+static void
+take_interrupts(struct cpu *cpu)
+{
+	for (;;) {
+		uint32_t intid = (uint32_t)sysreg_read(ICC_IAR1) & 0xffffff;
+
+		if (intid >= INTID_NONE)
+			return;
+		dsb_sy();	/* the acknowledge before what the handler does (GIC 4.1.1) */
+		sysreg_write(ICC_EOIR1, intid);
+		isb();
+		if (intid == gic_vtimer_intid()) {
+			wake_loaded_vcpu(cpu);
+			continue;
+		}
+		if (intid >= 32) {
+			kernel_interrupt(intid);
+			continue;
+		}
+		if (intid == gic_timer_intid())
+			kernel_timer();
+		else
+			kernel_kick();
+		isb();		/* a new CNTHP_CVAL_EL2 lowers the line first */
+		arch_irq_ack(intid);
+	}
+}
+
+struct thread *
+trap_irq(void)
+{
+	struct cpu *cpu = enter();
+
+	take_interrupts(cpu);
+	return leave(cpu);
+}
+
+void
+arch_timer_set(uint64_t deadline_ticks)
+{
+	if (deadline_ticks == NEVER) {
+		sysreg_write("cnthp_ctl_el2", 0);
+		return;
+	}
+	sysreg_write("cnthp_cval_el2", deadline_ticks);
+	sysreg_write("cnthp_ctl_el2", 1);
+}
+
+/* ---- system calls and exceptions -------------------------------------------- */
+
+struct thread *
+trap_syscall(struct thread *t)
+{
+	struct cpu *cpu = enter();
+
+	kernel_syscall(t);
+	return leave(cpu);
+}
+
+static struct thread *
+fault(struct thread *t, uint32_t label, uint64_t address, uint64_t esr)
+{
+	struct cpu *cpu = enter();
+
+	kernel_fault(t, label, address, esr);
+	return leave(cpu);
+}
+
+/*
+ * The faulting address of a component is FAR_EL2; that of a VCPU is an IPA:
+ * HPFAR_EL2 and the offset in the page (Arm ARM D19.2.62).  A stage 2 fault on
+ * a stage 1 walk has no offset.
+ */
+static uint64_t
+fault_address(const struct thread *t, uint64_t esr)
+{
+	uint64_t ipa = (sysreg_read("hpfar_el2") & 0xffffffffff0UL) << 8;
+
+	if (t->vcpu == NULL)
+		return (esr & ESR_FNV) != 0 ? 0 : sysreg_read("far_el2");
+	if ((esr & (ESR_S1PTW | ESR_FNV)) != 0)
+		return ipa;
+	return ipa | (sysreg_read("far_el2") & 0xfff);
+}
+
+static struct thread *
+wfx(struct thread *t)
+{
+	struct cpu *cpu = enter();
+
+	t->regs.pc += 4;
+	kernel_wfi(t);
+	return leave(cpu);
+}
+
+/* What a VCPU may not do: its EL1 gets an UNDEF. */
+static struct thread *
+refuse(struct thread *t, uint64_t esr)
+{
+	if (t->vcpu == NULL)
+		return fault(t, LABEL_FAULT_EXCEPTION, 0, esr);
+	vcpu_inject_undefined(t);
+	return t;
+}
+
+struct thread *
+trap_sync(struct thread *t, uint64_t esr)
+{
+	switch (ESR_EC(esr)) {
+	case EC_DABT_LOWER:
+	case EC_IABT_LOWER:
+		return fault(t, LABEL_FAULT_MEMORY, fault_address(t, esr), esr);
+	case EC_FP:
+		fp_trap(cpu_self(), t);
+		return t;
+	case EC_WFX:
+		return t->vcpu != NULL ? wfx(t) : refuse(t, esr);
+	case EC_SYSREG:
+		if (t->vcpu != NULL && sysreg_emulate(t, esr))
+			return t;
+		return refuse(t, esr);
+	default:
+		return refuse(t, esr);
+	}
+}
+
+/* An SError that a lower EL's access caused: it belongs to whoever ran. */
+struct thread *
+trap_serror(struct thread *t, uint64_t esr)
+{
+	return fault(t, LABEL_FAULT_EXCEPTION, 0, esr);
+}
+
+/* ---- threads ------------------------------------------------------------------ */
+
+void
+arch_thread_init(struct thread *t)
+{
+	(void)t;		/* zero is right: EL0t, nothing in hardware */
+}
+
+/*
+ * A component starts at EL0; a VCPU thread at EL1h with everything masked and
+ * its EL1 in reset state: MMU off, no pending interrupts.
+ */
+void
+arch_thread_start(struct thread *t, uint64_t pc, uint64_t sp,
+	uint64_t x0, uint64_t x1, uint64_t x2, uint64_t tpidr)
+{
+	t->regs = (struct regs){ .x = { x0, x1, x2 }, .pc = pc, .pstate = PSTATE_EL0T };
+	t->arch.tpidr = tpidr;
+	if (t->vcpu == NULL) {
+		t->regs.sp = sp;
+		return;
+	}
+	t->regs.pstate = PSTATE_EL1H | PSTATE_DAIF;
+	t->vcpu->arch = (struct arch_vcpu){ .sctlr = SCTLR_EL1_RESET, .sp_el1 = sp };
+}
+
+void
+arch_thread_get_registers(const struct thread *t, uint64_t words[REGS_WORDS])
+{
+	for (unsigned i = 0; i < 31; i++)
+		words[i] = t->regs.x[i];
+	words[REG_SP] = t->regs.sp;
+	words[REG_PC] = t->regs.pc;
+	words[REG_PSTATE] = t->regs.pstate;
+	words[REG_TPIDR] = t->arch.tpidr;
+}
+
+void
+arch_thread_set_ipc_vaddr(struct thread *t, uint64_t vaddr)
+{
+	t->arch.tpidrro = vaddr;
+}
+
+bool
+arch_thread_is_live(const struct thread *t, unsigned cpu)
+{
+	const struct arch_cpu *c = &cpus[cpu].arch;
+
+	return c->fp_owner == t || c->loaded_thread == t;
+}
+
+void
+arch_thread_release(struct thread *t)
+{
+	struct cpu *cpu = cpu_self();
+
+	fp_release(cpu, t);
+	if (cpu->arch.loaded_thread == t)
+		vcpu_evict(cpu);
+}
+
+uint64_t
+arch_bench(unsigned what)
+{
+	uint64_t longest = 0;
+
+	if (what == 0)
+		for (unsigned i = 0; i < cpu_count; i++)
+			if (cpus[i].arch.longest_ticks > longest)
+				longest = cpus[i].arch.longest_ticks;
+	return longest;
+}

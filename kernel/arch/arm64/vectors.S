@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The exception vectors of EL2 (Arm ARM DDI 0487 L.b D1.3.2) and the way back.
+ *
+ * While a thread runs, SP_EL2 points to it: struct thread begins with its
+ * registers, so an entry saves relative to SP and needs no scratch register.
+ * Then SP becomes the CPU's kernel stack.  Interrupts stay masked in the
+ * kernel, so the lower half of the table is the only way in that is not a bug.
+ */
+#include <arch/sysreg.h>
+#include "asm-offsets.h"
+
+	.macro	entry label
+	.balign	0x80
+	b	\label
+	.endm
+
+	.macro	crash kind
+	.balign	0x80
+	msr	sp_el0, x0		// user's SP_EL0 is lost; we stop anyway
+	mov	x0, #\kind
+	b	crash_entry
+	.endm
+
+	.section .text.vectors, "ax", %progbits
+	.balign	0x800
+	.globl	vectors
+vectors:
+	crash	0			// current EL, SP_EL0: never used
+	crash	1
+	crash	2
+	crash	3
+	crash	4			// current EL, SP_EL2: a bug of ours, or
+	crash	5			// an SError
+	crash	6
+	crash	7
+	entry	lower_sync		// lower EL, AArch64
+	entry	lower_irq
+	entry	lower_irq		// FIQ: Group 0 is not ours; a stray one finds nothing to take
+	entry	lower_serror
+	entry	lower_other_sync	// lower EL, AArch32: EL0 of a personality that
+	entry	lower_irq		// set it up although its ID registers say no
+	entry	lower_irq
+	entry	lower_serror
+
+	/* Where the kernel's stack is, in a register that was saved. */
+	.macro	kernel_stack tmp
+	mrs	\tmp, tpidr_el2
+	ldr	\tmp, [\tmp, #CPU_STACK_TOP]
+	mov	sp, \tmp
+	.endm
+
+	/* Everything but x29 and x30, which are saved and free. */
+	.macro	save_rest
+	stp	x0, x1, [sp, #R_X + 0]
+	stp	x2, x3, [sp, #R_X + 16]
+	stp	x4, x5, [sp, #R_X + 32]
+	stp	x6, x7, [sp, #R_X + 48]
+	stp	x8, x9, [sp, #R_X + 64]
+	stp	x10, x11, [sp, #R_X + 80]
+	stp	x12, x13, [sp, #R_X + 96]
+	stp	x14, x15, [sp, #R_X + 112]
+	stp	x16, x17, [sp, #R_X + 128]
+	save_preserved
+	.endm
+
+	/* What the call ABI preserves (tessera/abi.h): x18-x28, SP, pc, PSTATE, TPIDR_EL0. */
+	.macro	save_preserved
+	stp	x18, x19, [sp, #R_X + 144]
+	stp	x20, x21, [sp, #R_X + 160]
+	stp	x22, x23, [sp, #R_X + 176]
+	stp	x24, x25, [sp, #R_X + 192]
+	stp	x26, x27, [sp, #R_X + 208]
+	str	x28, [sp, #R_X + 224]
+	mrs	x19, sp_el0
+	mrs	x20, elr_el2
+	mrs	x21, spsr_el2
+	mrs	x22, tpidr_el0
+	stp	x19, x20, [sp, #R_SP]
+	stp	x21, x22, [sp, #R_PSTATE]
+	.endm
+
+lower_sync:
+	stp	x29, x30, [sp, #R_X + 232]
+	mrs	x30, esr_el2
+	lsr	w29, w30, #26
+	cmp	w29, #EC_SVC64
+	b.eq	syscall
+	cmp	w29, #EC_HVC64
+	b.eq	syscall
+sync_slow:
+	save_rest
+	mov	x0, sp
+	mov	x1, x30
+	kernel_stack x29
+	bl	trap_sync
+	b	resume
+
+lower_other_sync:
+	stp	x29, x30, [sp, #R_X + 232]
+	mrs	x30, esr_el2
+	b	sync_slow
+
+/* x11-x17 are clobbered by the ABI; their words in memory are zero already. */
+syscall:
+	stp	x0, x1, [sp, #R_X + 0]
+	stp	x2, x3, [sp, #R_X + 16]
+	stp	x4, x5, [sp, #R_X + 32]
+	stp	x6, x7, [sp, #R_X + 48]
+	stp	x8, x9, [sp, #R_X + 64]
+	str	x10, [sp, #R_X + 80]
+	save_preserved
+	mov	x0, sp
+	kernel_stack x29
+	bl	trap_syscall
+	b	resume
+
+lower_irq:
+	stp	x29, x30, [sp, #R_X + 232]
+	save_rest
+	kernel_stack x29
+	bl	trap_irq
+	b	resume
+
+lower_serror:
+	stp	x29, x30, [sp, #R_X + 232]
+	mrs	x30, esr_el2
+	save_rest
+	mov	x0, sp
+	mov	x1, x30
+	kernel_stack x29
+	bl	trap_serror
+
+/* x0: the thread that runs now; its spaces are loaded. */
+	.globl	resume
+resume:
+	mov	sp, x0
+	ldp	x2, x3, [sp, #R_SP]
+	ldp	x4, x5, [sp, #R_PSTATE]
+	msr	sp_el0, x2
+	msr	elr_el2, x3
+	msr	spsr_el2, x4
+	msr	tpidr_el0, x5
+	ldp	x0, x1, [sp, #R_X + 0]
+	ldp	x2, x3, [sp, #R_X + 16]
+	ldp	x4, x5, [sp, #R_X + 32]
+	ldp	x6, x7, [sp, #R_X + 48]
+	ldp	x8, x9, [sp, #R_X + 64]
+	ldp	x10, x11, [sp, #R_X + 80]
+	ldp	x12, x13, [sp, #R_X + 96]
+	ldp	x14, x15, [sp, #R_X + 112]
+	ldp	x16, x17, [sp, #R_X + 128]
+	ldp	x18, x19, [sp, #R_X + 144]
+	ldp	x20, x21, [sp, #R_X + 160]
+	ldp	x22, x23, [sp, #R_X + 176]
+	ldp	x24, x25, [sp, #R_X + 192]
+	ldp	x26, x27, [sp, #R_X + 208]
+	ldp	x28, x29, [sp, #R_X + 224]
+	ldr	x30, [sp, #R_X + 240]
+	stp	xzr, xzr, [sp, #R_X + 72]	// the invariant of arch/types.h
+	stp	xzr, xzr, [sp, #R_X + 88]
+	stp	xzr, xzr, [sp, #R_X + 104]
+	stp	xzr, xzr, [sp, #R_X + 120]
+	str	xzr, [sp, #R_X + 136]
+	eret
+
+/* x0 is in SP_EL0, the kind in x0.  A frame for crash_exception: x0-x30, sp,
+ * elr, spsr, esr, far. */
+crash_entry:
+	msr	tpidr_el1, x1
+	mov	x1, sp
+	msr	tpidrro_el0, x1
+	mrs	x1, tpidr_el2
+	cbz	x1, .			// no CPU record yet: nothing to say it with
+	ldr	x1, [x1, #CPU_CRASH_STACK_TOP]
+	sub	x1, x1, #(36 * 8)
+	mov	sp, x1
+	mrs	x1, tpidr_el1
+	stp	x2, x3, [sp, #16]
+	stp	x4, x5, [sp, #32]
+	stp	x6, x7, [sp, #48]
+	stp	x8, x9, [sp, #64]
+	stp	x10, x11, [sp, #80]
+	stp	x12, x13, [sp, #96]
+	stp	x14, x15, [sp, #112]
+	stp	x16, x17, [sp, #128]
+	stp	x18, x19, [sp, #144]
+	stp	x20, x21, [sp, #160]
+	stp	x22, x23, [sp, #176]
+	stp	x24, x25, [sp, #192]
+	stp	x26, x27, [sp, #208]
+	stp	x28, x29, [sp, #224]
+	mrs	x2, sp_el0
+	stp	x2, x1, [sp, #0]
+	mrs	x2, tpidrro_el0
+	stp	x30, x2, [sp, #240]
+	mrs	x2, elr_el2
+	mrs	x3, spsr_el2
+	stp	x2, x3, [sp, #256]
+	mrs	x2, esr_el2
+	mrs	x3, far_el2
+	stp	x2, x3, [sp, #272]
+	mov	x1, sp
+	bl	crash_exception
+
+	.section .note.GNU-stack, "", %progbits
