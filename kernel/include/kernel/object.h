@@ -13,7 +13,7 @@
 #ifndef KERNEL_OBJECT_H
 #define KERNEL_OBJECT_H
 
-#include <assert.h>
+#include <kernel/assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,7 +43,7 @@ enum { THREAD_SLOTS = 4 };
 
 struct frame_cap {
 	uint64_t base_page : 36;	/* physical address / 4096 */
-	uint64_t vaddr_page : 28;	/* meaningful while mapped_pages or vspace is set */
+	uint64_t vaddr_page : 28;	/* meaningful while it is mapped */
 };
 
 struct slot {
@@ -77,13 +77,17 @@ struct slot {
 	struct slot *next;
 	struct slot *prev;
 	union {
-		struct slot *map_next;	/* Frame: others mapped in the same VSpace */
+		struct {		/* Frame: the list of those mapped in vspace, */
+			uint64_t map_next : 48;	/* slots; 0: none */
+			uint64_t mapped_low : 16;	/* and how many pages are mapped */
+		};
 		uint64_t clean;		/* Untyped: bytes from the start known to be given
-					 * out or cleared; >= watermark unless reset */
+					 * out or cleared */
+		struct slot *dying_next;	/* record of a dying container */
 	};
-	union {
-		struct slot **map_prev;	/* Frame: what points at us */
-		uint64_t reserved;
+	struct {
+		uint64_t map_prev : 48;	/* 0: first of vspace->mappings */
+		uint64_t mapped_high : 16;
 	};
 };
 static_assert(sizeof(struct slot) == 1 << SLOT_BITS, "slot");
@@ -96,29 +100,18 @@ struct object {
 	uint16_t progress;
 };
 
-/*
- * A container that lost its last capability but still holds some: a CNode or
- * a Thread.  `self` takes the place of that last capability in the derivation
- * tree, so that the memory stays in use until all is gone (see delete.c).
- */
-struct dying {
-	struct slot self;
-};
-
 /* A CNode is an array of slots; the first is the kernel's own record. */
 struct cnode {
 	union {
-		struct slot self;	/* type OBJ_NULL until the CNode dies */
+		struct slot self;	/* see delete.c; type OBJ_NULL until the CNode dies */
 		struct {
 			uint8_t type;
 			uint8_t rights;
 			uint8_t home;
-			uint8_t flags;
+			uint8_t unused;
 			uint32_t refs;
 			uint64_t count;		/* slots, this one included */
 			uint64_t progress;	/* when dying: slots below are empty */
-			struct slot *child, *next, *prev;
-			void *dying_next;
 		};
 	};
 };
@@ -149,20 +142,25 @@ struct notification {
 	uint64_t bits;
 	struct queue queue;		/* threads in wait */
 	struct thread *bound;		/* its recv or VCPU gets the bits */
+	struct irq *irqs;		/* lines that are delivered here */
 };
 static_assert(sizeof(struct notification) <= 1 << NOTIFICATION_BITS, "Notification");
 
 /*
- * A Reply is either free, or prepared by a thread that waits in recv
- * (receiver), or holds a caller.  Replies that a SchedContext was lent through
- * are stacked: sched_context.top is the newest, below the one before.
+ * A Reply is free, or prepared by a thread that waits in recv (server, no
+ * caller), or holds a caller that the server answers; then it is on the
+ * server's list.  Replies that a SchedContext was lent through are stacked:
+ * sched_context.top is the newest, below the one before it; only the top knows
+ * the SchedContext.  obj.progress is its height, at most LEND_MAX.
  */
+enum { LEND_MAX = 64 };
 struct reply {
 	struct object obj;
-	struct thread *receiver;
+	struct thread *server;
 	struct thread *caller;
-	struct sched_context *lent;	/* only in the top of its stack */
+	struct sched_context *lent;
 	struct reply *below, *above;
+	struct reply *next, **prev;	/* of the server's list */
 };
 static_assert(sizeof(struct reply) <= 1 << REPLY_BITS, "Reply");
 
@@ -170,7 +168,7 @@ static_assert(sizeof(struct reply) <= 1 << REPLY_BITS, "Reply");
 struct irq {
 	struct object obj;
 	struct notification *notification;
-	struct irq *next_bound;		/* of the same Notification */
+	struct irq *next;		/* of the same Notification */
 	uint64_t badge;
 	uint32_t intid;
 	uint32_t cpu;

@@ -40,6 +40,13 @@ enum thread_state {
 	THREAD_WFI,			/* VCPU thread: until an interrupt for it */
 };
 
+/* A thread that is READY or dying may be on one of these lists of its CPU. */
+enum thread_queued {
+	QUEUED_NOT = 0,
+	QUEUED_RUN,		/* ready and not running */
+	QUEUED_RELEASE,		/* its CPU has yet to write its state back */
+};
+
 struct thread {
 	struct regs regs;
 	struct arch_thread arch;
@@ -50,9 +57,10 @@ struct thread {
 	uint8_t max_priority;
 	uint8_t is_call;		/* THREAD_SEND: wants an answer */
 	uint8_t can_grant;		/* THREAD_SEND: the capability had RIGHT_GRANT */
-	uint8_t queued;			/* in a run queue */
-	uint8_t release;		/* its CPU writes its state back before it moves */
+	uint8_t queued;			/* enum thread_queued */
 	uint8_t configured;
+	uint8_t restarted;		/* its call was preempted and runs again, */
+	uint8_t rollback;		/* to undo what it did and then return this error */
 	uint16_t cpu;			/* where it runs or ran last */
 
 	struct cnode *cspace;		/* NULL: none */
@@ -67,6 +75,7 @@ struct thread {
 	struct endpoint *endpoint;	/* THREAD_SEND, THREAD_RECV */
 	struct notification *notification;	/* THREAD_WAIT */
 	struct reply *reply;		/* THREAD_RECV: prepared; THREAD_REPLY: who holds us */
+	struct reply *serving;		/* Replies whose callers wait for this thread */
 	uint64_t badge;			/* THREAD_SEND */
 	uint64_t message;		/* THREAD_SEND: info, checked */
 
@@ -76,8 +85,7 @@ struct thread {
 
 	struct deadline deadline;
 	uint64_t ready_since;
-	void *dying_next;
-	struct slot self;		/* used when the thread dies */
+	struct slot self;		/* used when the thread dies, see delete.c */
 	struct slot slots[THREAD_SLOTS];	/* in the order of enum slot_home */
 	char name[16];
 };
@@ -130,12 +138,15 @@ struct cpu {
 	uint32_t id;
 	uint8_t online;
 	uint8_t reschedule;		/* current may no longer be the one to run */
-	uint64_t account_from;		/* current's SchedContext is charged up to here */
+	struct sched_context *charged;	/* the time that is running, or NULL */
+	uint64_t account_from;		/* charged pays from here on */
+	uint64_t slice_end;		/* of current, if its equals wait */
 	uint64_t timer;			/* what the hardware was told */
 	struct deadline *deadlines;	/* root of the treap */
 	struct deadline *first;		/* its leftmost */
 	uint64_t ready_bits[PRIORITIES / 64];
 	struct queue ready[PRIORITIES];
+	struct queue release;		/* threads whose state this CPU writes back */
 	uint64_t entries, switches;
 	struct arch_cpu arch;
 };
