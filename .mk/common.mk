@@ -1,131 +1,156 @@
 # SPDX-License-Identifier: MIT
 #
-# What every leaf Makefile shares: where things are, tools, and the flags of
-# each KIND.  Included by prog.mk and lib.mk; see .mk/README.md.
+# What every leaf Makefile shares: where things are, the tools, and the flags of
+# each KIND.  Included by prog.mk and lib.mk, never by a leaf.  How to use them
+# stands in README.md; variables that a leaf may read:
 #
-#   TOP        the tree            BUILD    outputs of this configuration
-#   CONFIG     debug | release     TOOLCHAIN gcc | clang
-#   GEN        generated headers (tessera/calls.h, tessera/stubs.h, …)
+#   TOP    the tree                        GEN   generated headers
+#   BUILD  outputs of this configuration   OUT   outputs of this folder
+#   UAPI   Linux's <linux/…>, <asm/…> headers for the personality
+#   SRC    sources unpacked by ports/fetch (libfdt, musl)
 
-TOP := $(patsubst %/,%,$(dir $(abspath $(dir $(lastword $(MAKEFILE_LIST))))))
+TOP := $(patsubst %/,%,$(dir $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))))
 CONFIG ?= release
 TOOLCHAIN ?= gcc
-ifeq ($(TOOLCHAIN),gcc)
-CONFDIR := $(CONFIG)
-else
-CONFDIR := $(CONFIG)-$(TOOLCHAIN)
+KIND ?= component
+ifeq ($(filter $(CONFIG),release debug),)
+$(error CONFIG=$(CONFIG): there are release and debug)
 endif
-BUILD ?= $(TOP)/build/$(CONFDIR)
-GEN := $(TOP)/build/gen
+ifeq ($(filter $(TOOLCHAIN),gcc clang),)
+$(error TOOLCHAIN=$(TOOLCHAIN): there are gcc and clang)
+endif
+
 DEST := $(TOP)/build
+BUILD ?= $(DEST)/$(CONFIG)$(if $(filter clang,$(TOOLCHAIN)),-clang)
+GEN := $(DEST)/gen
+UAPI := $(GEN)/uapi
+SRC := $(DEST)/src
+PORTS := $(DEST)/ports
+
+# What runs on the build machine or on Linux is the same in every configuration.
+target_kinds := kernel component personality efi
+KIND_ROOT := $(if $(filter $(KIND),$(target_kinds)),$(BUILD),$(DEST)/$(KIND))
 HERE := $(patsubst $(TOP)/%,%,$(CURDIR))
-OUT := $(BUILD)/$(HERE)
+OUT := $(KIND_ROOT)/$(HERE)
 
 Q := $(if $(V),,@)
+SAY := @printf '  %-7s %s\n'
 CROSS := aarch64-linux-gnu-
 
-CC_gcc := $(CROSS)gcc
-CC_clang := clang --target=aarch64-none-elf
-AR_gcc := $(CROSS)ar
-AR_clang := llvm-ar
-LD_gcc := $(CROSS)ld
-LD_clang := ld.lld
+# ---- tools --------------------------------------------------------------------
 
-WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Werror
-OPT_debug := -O1
-OPT_release := -O2
+CC_aarch64_gcc := $(CROSS)gcc
+CC_aarch64_clang := clang --target=aarch64-none-elf
+CC_kernel = $(CC_aarch64_$(TOOLCHAIN))
+CC_component = $(CC_aarch64_$(TOOLCHAIN))
+CC_personality = $(CC_aarch64_$(TOOLCHAIN))
+CC_efi := clang --target=aarch64-unknown-windows
+CC_host := gcc
+CC_host-test := gcc
+CC_host-fuzz := clang
+CC_linux := $(PORTS)/bin/aarch64-linux-musl-gcc
+KIND_CC := $(CC_$(KIND))
+ifeq ($(KIND_CC),)
+$(error KIND=$(KIND): see .mk/README.md for the kinds)
+endif
+LD := ld.lld
+AR_aarch64 := $(CROSS)ar
+KIND_AR := $(if $(filter $(KIND),kernel component personality linux),$(AR_aarch64),$(if \
+	$(filter efi,$(KIND)),llvm-ar,ar))
+
+# ---- flags --------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wundef -Wvla
+WERROR ?= -Werror
 COMMON := -std=gnu11 -g -fno-common -ffile-prefix-map=$(TOP)/=
-FREE := -ffreestanding -fno-builtin -fno-stack-protector -fno-strict-aliasing -fno-delete-null-pointer-checks \
-	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer
-ifeq ($(TOOLCHAIN),gcc)
-FREE += -mno-outline-atomics
-else
-FREE += -mno-outline-atomics -Wno-unused-command-line-argument
-endif
-CPU := -march=armv8-a
+OPT_release := -O2 -DNDEBUG
+OPT_debug := -O2 -DDEBUG=1
+OPT := $(if $(filter $(KIND),$(target_kinds)),$(OPT_$(CONFIG)),$(if \
+	$(filter host-test host-fuzz,$(KIND)),-O1,-O2))
 
-CFLAGS_kernel := $(FREE) $(CPU) -mgeneral-regs-only -mstrict-align -fPIE -fvisibility=hidden $(WARN) \
-	-I$(TOP)/kernel/include -I$(GEN)
-CFLAGS_component := $(FREE) $(CPU) -fno-pic -fno-pie $(WARN) \
-	-I$(TOP)/base/include -I$(TOP)/base/lib/include -I$(TOP)/kernel/include -I$(GEN)
-CFLAGS_personality := $(FREE) $(CPU) -mgeneral-regs-only -fno-pic -fno-pie -mcmodel=small $(WARN) \
-	-DTESSERA_PERSONALITY -I$(TOP)/linuxabi/include -I$(TOP)/base/include -I$(TOP)/base/lib/include \
-	-I$(TOP)/kernel/include -I$(GEN)
-CFLAGS_host := $(WARN) -O2 -I$(TOP)/kernel/include -I$(GEN)
-CFLAGS_host-test := $(WARN) -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined \
-	-I$(TOP)/kernel/include -I$(TOP)/base/include -I$(TOP)/base/lib/include -I$(GEN)
-CFLAGS_linux := -Wall -Wextra -Werror -O2
+# Headers of the compiler, not those of Debian's glibc beside it.
+gcc_include = -nostdinc -isystem $(shell $(CROSS)gcc -print-file-name=include)
+clang_include = -nostdinc -isystem $(shell clang -print-resource-dir)/include
+std_include := $(if $(filter gcc,$(TOOLCHAIN)),$(gcc_include),$(clang_include))
 
-LDFLAGS_kernel := -static -pie --no-dynamic-linker -z text -z max-page-size=4096 -z noexecstack --build-id=none
-LDFLAGS_component := -static -z max-page-size=4096 -z noexecstack --build-id=none
-LDFLAGS_personality := -static -z max-page-size=4096 -z noexecstack --build-id=none
+# Debug lines are kept apart from behaviour: -g in every configuration.
+# Outlined atomics would call libgcc, which asks a Linux for its hwcap.
+FREE := -ffreestanding -fno-builtin -fno-stack-protector -fno-strict-aliasing \
+	-fno-delete-null-pointer-checks -fno-asynchronous-unwind-tables -fno-unwind-tables \
+	-fno-omit-frame-pointer -ffunction-sections -fdata-sections \
+	-march=armv8-a -mstrict-align -mno-outline-atomics
+FREE += $(if $(filter gcc,$(TOOLCHAIN)),-fno-tree-loop-distribute-patterns,-Wno-unused-command-line-argument)
+
+NATIVE_INCLUDES := -I$(TOP)/base/include -I$(TOP)/base/lib/include -I$(TOP)/kernel/include -I$(GEN)
+lib_includes = $(foreach l,$(LIBS),$(if $(LIBDIR_$(l)),-I$(TOP)/$(LIBDIR_$(l))/include))
+
+# A component with the C library (LIBS = … c) may use floating point.
+component_free := $(if $(filter c,$(LIBS)),$(filter-out -ffreestanding -fno-builtin,$(FREE)),$(FREE) -mgeneral-regs-only)
+component_c := -isystem $(if $(filter c,$(LIBS)),$(BUILD)/base/libc/include,$(TOP)/base/lib/freestanding)
+
+CFLAGS_kernel := $(FREE) -mgeneral-regs-only -ffixed-x18 -fPIE $(std_include) \
+	-Wconversion -Wno-sign-conversion -I$(TOP)/kernel/include -I$(GEN)
+CFLAGS_component = $(component_free) -fno-pic -fno-pie $(component_c) $(std_include) -Wconversion \
+	$(NATIVE_INCLUDES) $(lib_includes)
+CFLAGS_personality := $(FREE) -mgeneral-regs-only -fno-pic -fno-pie -mcmodel=small $(std_include) \
+	-Wno-unused-parameter -I$(TOP)/linuxabi/include $(NATIVE_INCLUDES) -isystem $(UAPI)
+CFLAGS_efi := -ffreestanding -fno-builtin -fshort-wchar -fno-stack-protector -mno-stack-arg-probe \
+	-mstrict-align -mgeneral-regs-only -Wconversion -I$(TOP)/kernel/include
+CFLAGS_host := -I$(TOP)/kernel/include -I$(GEN)
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+CFLAGS_host-test = $(SANITIZE) -DHOST_TEST=1 $(NATIVE_INCLUDES) $(lib_includes)
+CFLAGS_host-fuzz = $(SANITIZE) -fsanitize=fuzzer -DHOST_TEST=1 -DHOST_FUZZ=1 $(NATIVE_INCLUDES) $(lib_includes)
+CFLAGS_linux := -static
+
 LDSCRIPT_component := $(TOP)/base/lib/component.ld
+LDFLAGS_kernel := -pie --no-dynamic-linker -z text -z norelro -z separate-code
+LDFLAGS_component := -static
+LDFLAGS_personality := -static
+LDFLAGS_elf := --gc-sections --build-id=none -z max-page-size=4096 -z noexecstack
+LDFLAGS_efi := -nostdlib -fuse-ld=lld -Wl,-subsystem:efi_application -Wl,-entry:efi_main -Wl,-Brepro
 
-KIND ?= component
-CROSS_KINDS := kernel component personality
-ifneq ($(filter $(KIND),$(CROSS_KINDS)),)
-CC_ := $(CC_$(TOOLCHAIN))
-AR_ := $(AR_$(TOOLCHAIN))
-OPT := $(OPT_$(CONFIG))
-DEFS := $(if $(filter debug,$(CONFIG)),-DDEBUG=1)
-else ifeq ($(KIND),linux)
-CC_ := $(TOP)/build/ports/bin/aarch64-linux-musl-gcc
-AR_ := $(CROSS)ar
-else ifeq ($(KIND),host-fuzz)
-CC_ := clang
-AR_ := ar
-CFLAGS_host-fuzz := $(WARN) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-	-I$(TOP)/kernel/include -I$(TOP)/base/include -I$(TOP)/base/lib/include -I$(GEN)
-else
-CC_ := gcc
-AR_ := ar
-endif
-ALL_CFLAGS = $(COMMON) $(OPT) $(CFLAGS_$(KIND)) $(DEFS) $(CFLAGS)
+ALL_CFLAGS = $(COMMON) $(OPT) $(WARN) $(WERROR) $(CFLAGS_$(KIND)) $(CFLAGS)
 
-MAKEFLAGS += --no-builtin-rules
+# ---- make itself --------------------------------------------------------------
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .SECONDARY:
 .DELETE_ON_ERROR:
+.PHONY: FORCE all clean check
+FORCE:
 
-# Sources may lie in subfolders, and outside (../x.c): objects keep the name with / and . folded.
-objs = $(patsubst %,$(OUT)/%.o,$(subst ../,up/,$(1)))
-OBJS := $(call objs,$(SRCS))
+include $(TOP)/.mk/gen.mk
 
-# Changed flags rebuild: they are a file that every object depends on.
-STAMP := $(OUT)/$(or $(PROG),$(LIB)).flags
+# ---- compiling ----------------------------------------------------------------
+
+# Sources may lie anywhere in the tree: ../ and the tree's own path are folded.
+obj = $(OUT)/$(subst ../,up/,$(patsubst $(TOP)/%,top/%,$(1))).o
+
+# A change of compiler or flags rebuilds: every object depends on this file.
+STAMP := $(OUT)/$(or $(PROG),$(firstword $(PROGS)),$(LIB)).flags
+flags_text = $(KIND_CC) $(ALL_CFLAGS) $(ASFLAGS) | $(LDFLAGS_elf) $(LDFLAGS_$(KIND)) $(LDFLAGS)
 $(STAMP): FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(CC_) $(ALL_CFLAGS) $(ASFLAGS)' | cmp -s - $@ || printf '%s\n' '$(CC_) $(ALL_CFLAGS) $(ASFLAGS)' > $@
-FORCE:
-.PHONY: FORCE all clean check
+	@printf '%s\n' '$(subst ','\'',$(flags_text))' | cmp -s - $@ || \
+	    printf '%s\n' '$(subst ','\'',$(flags_text))' > $@
 
-define compile
-	@mkdir -p $(@D)
-	@echo "  CC      $(HERE)/$<"
-	$(Q)$(CC_) $(ALL_CFLAGS) -MMD -MP -MF $@.d -c -o $@ $<
+# The command is kept beside the object; the top joins them for editors
+# (compile_commands.json).
+define compile_rule
+$(call obj,$(1)): $(1) $(STAMP) $(MORE_DEPS) | $(GENERATED)
+	@mkdir -p $$(@D)
+	$(SAY) '$(if $(filter %.S,$(1)),AS,CC)' '$(HERE)/$(1)'
+	$(Q)$(KIND_CC) $(ALL_CFLAGS) $(CFLAGS-$(1)) $(if $(filter %.S,$(1)),$(ASFLAGS)) \
+	    -MMD -MP -MF $$@.d -c -o $$@ $(1)
+	@printf '{"directory":"%s","file":"%s","command":"%s"},\n' '$(CURDIR)' '$(1)' \
+	    '$(subst ",\",$(subst ','\'',$(KIND_CC) $(ALL_CFLAGS) $(CFLAGS-$(1)) -c $(1)))' > $$@.json
 endef
-define compile_asm
-	@mkdir -p $(@D)
-	@echo "  AS      $(HERE)/$<"
-	$(Q)$(CC_) $(ALL_CFLAGS) $(ASFLAGS) -D__ASSEMBLY__ -MMD -MP -MF $@.d -c -o $@ $<
-endef
 
-$(OUT)/up/%.c.o: ../%.c $(STAMP) | $(GENERATED)
-	$(compile)
-$(OUT)/%.c.o: %.c $(STAMP) | $(GENERATED)
-	$(compile)
-$(OUT)/%.S.o: %.S $(STAMP) | $(GENERATED)
-	$(compile_asm)
-
-# Generated from kernel/calls.def, wanted by everything that talks to the kernel.
-ifneq ($(filter $(KIND),kernel component personality host-test host-fuzz),)
-GENERATED += $(GEN)/tessera/calls.h $(GEN)/tessera/stubs.h
-$(GEN)/tessera/%.h: $(TOP)/kernel/calls.def $(TOP)/kernel/tools/gencalls.awk
-	@mkdir -p $(@D)
-	@awk -v out=$* -f $(TOP)/kernel/tools/gencalls.awk $(TOP)/kernel/calls.def > $@.new.$$$$ && mv $@.new.$$$$ $@
-endif
+ALL_SRCS := $(sort $(SRCS) $(foreach p,$(PROGS),$(SRCS_$(p))))
+$(foreach s,$(ALL_SRCS),$(eval $(call compile_rule,$(s))))
+objs = $(foreach s,$(1),$(call obj,$(s)))
+-include $(addsuffix .d,$(call objs,$(ALL_SRCS)))
 
 clean::
 	rm -rf $(OUT)
-
--include $(OBJS:%=%.d)

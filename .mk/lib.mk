@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: MIT
 #
-# One static library: LIB, SRCS, KIND, CFLAGS.  The result is $(OUT)/lib$(LIB).a.
+# One static library: LIB, SRCS, KIND (default component), CFLAGS.
+# The result is $(OUT)/lib$(LIB).a.  See README.md.
 
 all:
-include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
-all: $(OUT)/lib$(LIB).a
 
+MK := $(dir $(lastword $(MAKEFILE_LIST)))
+include $(MK)libs.mk
+include $(MK)common.mk
+
+OBJS := $(call objs,$(SRCS))
+all: $(OUT)/lib$(LIB).a
 $(OUT)/lib$(LIB).a: $(OBJS)
-	@echo "  AR      $(HERE)/lib$(LIB).a"
-	$(Q)rm -f $@ && $(AR_) $(if $(filter clang,$(TOOLCHAIN)),rcs,rcsD) $@ $(OBJS)
+	$(SAY) AR '$(HERE)/lib$(LIB).a'
+	$(Q)rm -f $@ && $(KIND_AR) rcsD $@ $(OBJS)
+check:
