@@ -182,8 +182,11 @@ endpoint_destroy(struct endpoint *e)
 static void
 report_unhandled(const struct thread *t, uint32_t label, uint64_t address, uint64_t esr)
 {
+	char name[sizeof(t->name) + 1] = { 0 };
+
+	__builtin_memcpy(name, t->name, sizeof(t->name));
 	log_text("kernel: ");
-	log_write(t->name, __builtin_strnlen(t->name, sizeof(t->name)));
+	log_text(name);
 	log_text(label == LABEL_FAULT_TIMEOUT ? ": time-out" : ": unhandled fault");
 	log_text(" pc ");
 	log_hex(t->regs.pc);
