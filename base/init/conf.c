@@ -5,7 +5,7 @@
  * First every line is read (parse_*), then what lines say about each other is
  * checked (check_*).
  */
-#include <string.h>
+#include <tessera/string.h>
 #include <proto/component.h>
 #include <tessera/bootinfo.h>
 #include "conf.h"

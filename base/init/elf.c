@@ -3,7 +3,7 @@
  * Reading an ELF image (System V ABI, AArch64 supplement).  Every number of the
  * file is checked before it is used.
  */
-#include <string.h>
+#include <tessera/string.h>
 #include "elf.h"
 
 enum { PAGE = 4096, EM_AARCH64 = 183, ET_EXEC = 2, PT_LOAD = 1, PT_INTERP = 3 };

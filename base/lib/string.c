@@ -6,7 +6,7 @@
  */
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
+#include <tessera/string.h>
 
 #define WEAK __attribute__((weak))
 

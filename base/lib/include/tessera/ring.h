@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
+#include <tessera/string.h>
 #include <proto/stream.h>
 
 struct ring {

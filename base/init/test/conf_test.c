@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parser of system.conf: the real files, and every kind of mistake with
+ * the line and the words it must be answered with.
+ */
+#include <check.h>
+#include <proto/component.h>
+#include <tessera/bootinfo.h>
+#include "../conf.h"
+
+static struct conf conf;
+static struct conf_error error;
+
+static bool
+parse(const char *text)
+{
+	return conf_parse(&conf, text, strlen(text), &error);
+}
+
+static bool
+parse_file(const char *path)
+{
+	static char text[65536];
+	FILE *f = fopen(path, "r");
+	size_t n;
+
+	if (f == NULL)
+		return false;
+	n = fread(text, 1, sizeof text, f);
+	fclose(f);
+	if (conf_parse(&conf, text, n, &error))
+		return true;
+	printf("  %s:%u: %s\n", path, error.line, error.reason);
+	return false;
+}
+
+#define A "component a\nimage a\nmemory 128K\npriority 10\n"
+#define B "component b\nimage b\nmemory 128K\npriority 10\n"
+#define W "world w\nimage w\nmemory rest\npriority 5\n"
+
+static void
+the_normal_system_is_valid(void)
+{
+	CHECK(parse_file("base/system.conf"));
+	CHECK(conf.component_count == 3 && conf.channel_count == 5);
+	CHECK(conf.component[2].world && conf.component[2].memory_rest && conf.component[2].power);
+	CHECK(!conf.component[0].power && !conf.component[1].power);
+	CHECK(conf.component[0].image[1].uart == BOOT_UART_16550);
+	CHECK(conf.component[0].delay_ns == 10000000 && conf.component[0].limit == 50);
+	CHECK(conf.channel[0].type == CHANNEL_STREAM && conf.channel[0].size == 65536);
+	CHECK(conf.channel[0].client == 1 && conf.channel[0].server == 0);
+	CHECK(conf.channel[2].client == CONF_INIT);
+}
+
+static void
+the_chaos_system_is_valid(void)
+{
+	CHECK(parse_file("base/test/chaos/system.conf"));
+	CHECK(conf.component[2].kill_count == 1 && conf.component[2].kill[0] == 0);
+	CHECK(strcmp(conf.component[2].args, "20 8000 20 400") == 0);
+}
+
+static void
+values_are_read_with_their_units(void)
+{
+	CHECK(parse(A "time 2ms/10ms\ncpu 3\nrestart on-failure delay 250us limit 5/2s\n"
+	    "args  one   two#not this\n"));
+	CHECK(conf.component[0].budget_ns == 2000000 && conf.component[0].period_ns == 10000000);
+	CHECK(conf.component[0].cpus == 8 && conf.component[0].restart == RESTART_ON_FAILURE);
+	CHECK(conf.component[0].delay_ns == 250000 && conf.component[0].limit_ns == 2000000000);
+	CHECK(strcmp(conf.component[0].args, "one   two") == 0);
+	CHECK(parse(W "cpu 0 2\n") && conf.component[0].cpus == 5);
+	CHECK(parse("component a\r\nimage a\r\nmemory 1M\r\npriority 1\r\n"));
+	CHECK(conf.component[0].memory == 1 << 20);
+}
+
+static void
+mistakes_are_named_with_their_line(void)
+{
+	static const struct { const char *text; unsigned line; const char *words; } bad[] = {
+		{ "", 0, "nothing to start" },
+		{ "# only a comment", 0, "nothing to start" },
+		{ "frobnicate\n", 1, "unknown word \"frobnicate\"" },
+		{ "memory 1M\n", 1, "outside of a component" },
+		{ "component\n", 1, "wants one name" },
+		{ "component a b\n", 1, "wants one name" },
+		{ "component ../etc\n", 1, "not a name" },
+		{ "component averyverylongname\n", 1, "not a name" },
+		{ "component init\nimage a\nmemory 1M\npriority 1\n", 1, "taken already" },
+		{ A A, 5, "taken already" },
+		{ "component a\nmemory 1M\npriority 1\n", 1, "no image" },
+		{ "component a\nimage a\npriority 1\n", 1, "no memory" },
+		{ "component a\nimage a\nmemory 1M\n", 1, "no priority" },
+		{ "component a\nimage a if uart=8250\n", 2, "unknown condition" },
+		{ "component a\nimage a when x\n", 2, "unknown word \"when\"" },
+		{ "component a\nimage a b\n", 2, "wants: image" },
+		{ "component a\nimage a\nimage b\nimage c\nimage d\nimage e\n", 6, "too many images" },
+		{ "component a\nmemory 3K\n", 2, "not a power of two" },
+		{ "component a\nmemory 64K\n", 2, "from 128K" },
+		{ "component a\nmemory 1T\n", 2, "not a power of two" },
+		{ "component a\nmemory 99999999999999999999\n", 2, "not a power of two" },
+		{ "component a\nmemory 17179869184G\n", 2, "not a power of two" },
+		{ "component a\nmemory 1M\nmemory 1M\n", 3, "said twice" },
+		{ "component a\nmemory rest\n", 2, "only a world" },
+		{ W "world v\nimage v\nmemory rest\npriority 1\n", 5, "given away already" },
+		{ "component a\npriority 254\n", 2, "from 1 to 253" },
+		{ "component a\npriority 0\n", 2, "from 1 to 253" },
+		{ "component a\npriority x\n", 2, "from 1 to 253" },
+		{ "component a\ncpu all\n", 2, "one CPU" },
+		{ "component a\ncpu 0 1\n", 2, "wants: cpu" },
+		{ "component a\ncpu 16\n", 2, "from 0 to 15" },
+		{ "component a\ntime 2ms\n", 2, "wants: time" },
+		{ "component a\ntime 2h/3h\n", 2, "us, ms or s" },
+		{ "component a\ntime 3ms/2ms\n", 2, "more than its period" },
+		{ A "time 6ms/10ms\n" B "time 5ms/10ms\n", 6, "more than all" },
+		{ "component a\ndevice nvme\n", 2, "one device here is uart" },
+		{ W "device uart\n", 5, "channels, not devices" },
+		{ A "device uart\n" B "device uart\n", 6, "given away already" },
+		{ "component a\nallow everything\n", 2, "power, kernel-log" },
+		{ A "allow kill ghost\n", 1, "\"ghost\"" },
+		{ W "allow kernel-log\n", 5, "power, kernel-log" },
+		{ "component a\nrestart sometimes\n", 2, "always, on-failure or never" },
+		{ "component a\nrestart always delay\n", 2, "has no value" },
+		{ "component a\nrestart always limit 5\n", 2, "COUNT/TIME" },
+		{ "component a\nrestart always limit 0/1s\n", 2, "COUNT/TIME" },
+		{ "component a\narchive x\n", 2, "only a world" },
+		{ "component a\nhostname x\n", 2, "in a world" },
+		{ "channel c stream a b\n", 1, "have a size" },
+		{ "channel c call a b 64K\n", 1, "have a size" },
+		{ "channel c pipe a b 64K\n", 1, "stream, log or call" },
+		{ "channel c stream a b 4K\n", 1, "from 8K to 1M" },
+		{ "channel c stream a b 2M\n", 1, "from 8K to 1M" },
+		{ A "channel c stream a nobody 64K\n", 5, "\"nobody\"" },
+		{ A "channel c stream a a 64K\n", 5, "same component" },
+		{ A "channel c stream a init 64K\n", 5, "client of a log only" },
+		{ A "channel c stream init a 64K\n", 5, "client of a log only" },
+		{ A B "channel c log a b 8K\nchannel c log b a 8K\n", 10, "name taken" },
+		{ A B "channel c log a b 8K\nchannel d log a b 8K\n", 10, "has a log already" },
+		{ A W "channel c stream a w 64K\n", 9, "cannot be a server" },
+		{ A W "channel c call w a\n", 9, "cannot call" },
+		{ A W "channel c stream w a 64K\nchannel d stream w a 64K\n", 10, "one stream" },
+		{ A B "channel c call a b\nchannel d call b a\n", 10, "cycle" },
+		{ "component a\nimage \001\n", 2, "not text" },
+		{ "a b c d e f g h i j k l m n o p q\n", 1, "more than 16 words" },
+	};
+
+	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
+		bool accepted = parse(bad[i].text);
+
+		if (accepted || error.line != bad[i].line || strstr(error.reason, bad[i].words) == NULL)
+			printf("  [%s] gave %d, line %u: %s\n", bad[i].text, accepted, error.line,
+			    error.reason);
+		CHECK(!accepted && error.line == bad[i].line);
+		CHECK(strstr(error.reason, bad[i].words) != NULL);
+	}
+}
+
+static void
+calls_without_a_cycle_are_allowed(void)
+{
+	CHECK(parse(A B "component c\nimage c\nmemory 128K\npriority 1\n"
+	    "channel x call a b\nchannel y call b c\nchannel z call a c\n"));
+	CHECK(!parse(A B "component c\nimage c\nmemory 128K\npriority 1\n"
+	    "channel x call a b\nchannel y call b c\nchannel z call c a\n"));
+}
+
+static void
+every_table_has_a_bound(void)
+{
+	static char text[65536];
+	size_t n = 0;
+
+	for (unsigned i = 0; i < 17; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n,
+		    "component c%u\nimage a\nmemory 128K\npriority 1\n", i);
+	CHECK(!parse(text) && error.line == 65 && strstr(error.reason, "too many") != NULL);
+	n = (size_t)snprintf(text, sizeof text, A B);
+	for (unsigned i = 0; i < 33; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n, "channel c%u stream a b 8K\n", i);
+	CHECK(!parse(text) && strstr(error.reason, "too many") != NULL);
+	n = (size_t)snprintf(text, sizeof text, A B);
+	for (unsigned i = 0; i < 25; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n, "channel c%u stream a b 8K\n", i);
+	CHECK(!parse(text) && strstr(error.reason, "one end") != NULL);
+}
+
+int
+main(void)
+{
+	RUN(the_normal_system_is_valid);
+	RUN(the_chaos_system_is_valid);
+	RUN(values_are_read_with_their_units);
+	RUN(mistakes_are_named_with_their_line);
+	RUN(calls_without_a_cycle_are_allowed);
+	RUN(every_table_has_a_bound);
+	CHECK_END();
+}

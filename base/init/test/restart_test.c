@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Restart policy: who comes back, how soon, and when it is enough.
+ */
+#include <check.h>
+#include "../restart.h"
+
+static const uint64_t MS = 1000000;
+
+static struct conf_component
+policy(enum conf_restart restart, uint32_t limit)
+{
+	return (struct conf_component){
+		.restart = restart, .delay_ns = 10 * MS, .limit = limit, .limit_ns = 1000 * MS,
+	};
+}
+
+static void
+policies_choose_which_endings_are_repaired(void)
+{
+	static const struct { enum conf_restart r; enum ending e; enum restart_verdict v; } t[] = {
+		{ RESTART_NEVER, ENDED_FAILED, RESTART_NOT },
+		{ RESTART_NEVER, ENDED_KILLED, RESTART_NOT },
+		{ RESTART_ON_FAILURE, ENDED_DONE, RESTART_NOT },
+		{ RESTART_ON_FAILURE, ENDED_FAILED, RESTART_LATER },
+		{ RESTART_ON_FAILURE, ENDED_KILLED, RESTART_LATER },
+		{ RESTART_ALWAYS, ENDED_DONE, RESTART_LATER },
+	};
+
+	for (unsigned i = 0; i < sizeof t / sizeof *t; i++) {
+		struct conf_component p = policy(t[i].r, 0);
+		struct restart_history h = { 0 };
+		uint64_t at;
+
+		CHECK(restart_decide(&p, &h, t[i].e, 5, &at) == t[i].v);
+	}
+}
+
+static void
+delays_double_and_stay_bounded(void)
+{
+	struct conf_component p = policy(RESTART_ALWAYS, 0);
+	struct restart_history h = { 0 };
+	uint64_t at, expect = 10 * MS;
+
+	for (unsigned i = 0; i < 12; i++) {
+		CHECK(restart_decide(&p, &h, ENDED_FAILED, 7, &at) == RESTART_LATER);
+		CHECK(at == 7 + expect);
+		if (i < 6)
+			expect *= 2;
+	}
+}
+
+static void
+a_limit_gives_up_and_time_forgives(void)
+{
+	struct conf_component p = policy(RESTART_ALWAYS, 3);
+	struct restart_history h = { 0 };
+	uint64_t at;
+
+	for (unsigned i = 0; i < 3; i++)
+		CHECK(restart_decide(&p, &h, ENDED_FAILED, i * MS, &at) == RESTART_LATER);
+	CHECK(restart_decide(&p, &h, ENDED_FAILED, 4 * MS, &at) == RESTART_GIVE_UP);
+	h = (struct restart_history){ 0 };
+	for (unsigned i = 0; i < 30; i++)
+		CHECK(restart_decide(&p, &h, ENDED_FAILED, i * 600 * MS, &at) == RESTART_LATER);
+}
+
+static void
+being_killed_by_authority_does_not_count(void)
+{
+	struct conf_component p = policy(RESTART_ALWAYS, 3);
+	struct restart_history h = { 0 };
+	uint64_t at;
+
+	for (unsigned i = 0; i < 100; i++) {
+		CHECK(restart_decide(&p, &h, ENDED_KILLED, i, &at) == RESTART_LATER);
+		CHECK(at == i);
+	}
+	CHECK(h.failures == 0);
+}
+
+int
+main(void)
+{
+	RUN(policies_choose_which_endings_are_repaired);
+	RUN(delays_double_and_stay_bounded);
+	RUN(a_limit_gives_up_and_time_forgives);
+	RUN(being_killed_by_authority_does_not_count);
+	CHECK_END();
+}
