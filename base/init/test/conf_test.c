@@ -41,7 +41,7 @@ parse_file(const char *path)
 static void
 the_normal_system_is_valid(void)
 {
-	CHECK(parse_file("base/system.conf"));
+	CHECK(parse_file("../../system.conf"));
 	CHECK(conf.component_count == 3 && conf.channel_count == 5);
 	CHECK(conf.component[2].world && conf.component[2].memory_rest && conf.component[2].power);
 	CHECK(!conf.component[0].power && !conf.component[1].power);
@@ -55,7 +55,7 @@ the_normal_system_is_valid(void)
 static void
 the_chaos_system_is_valid(void)
 {
-	CHECK(parse_file("base/test/chaos/system.conf"));
+	CHECK(parse_file("../../test/chaos/system.conf"));
 	CHECK(conf.component[2].kill_count == 1 && conf.component[2].kill[0] == 0);
 	CHECK(strcmp(conf.component[2].args, "20 8000 20 400") == 0);
 }
