@@ -27,11 +27,11 @@ UAPI := $(GEN)/uapi
 SRC := $(DEST)/src
 PORTS := $(DEST)/ports
 
-# What runs on the build machine or on Linux is the same in every configuration.
 target_kinds := kernel component personality efi
-KIND_ROOT := $(if $(filter $(KIND),$(target_kinds)),$(BUILD),$(DEST)/$(KIND))
 HERE := $(patsubst $(TOP)/%,%,$(CURDIR))
-OUT := $(KIND_ROOT)/$(HERE)
+# A library may be built for several kinds.
+LIB_ROOT := $(BUILD)$(if $(filter-out component,$(KIND)),/$(KIND))
+OUT := $(if $(LIB),$(LIB_ROOT),$(BUILD))/$(HERE)
 
 Q := $(if $(V),,@)
 SAY := @printf '  %-7s %s\n'
@@ -57,6 +57,10 @@ LD := ld.lld
 AR_aarch64 := $(CROSS)ar
 KIND_AR := $(if $(filter $(KIND),kernel component personality linux),$(AR_aarch64),$(if \
 	$(filter efi,$(KIND)),llvm-ar,ar))
+
+# Short names for a leaf that adds rules of its own.
+CC_ = $(KIND_CC)
+AR_ = $(KIND_AR)
 
 # ---- flags --------------------------------------------------------------------
 
@@ -86,7 +90,7 @@ lib_includes = $(foreach l,$(LIBS),$(if $(LIBDIR_$(l)),-I$(TOP)/$(LIBDIR_$(l))/i
 
 # A component with the C library (LIBS = … c) may use floating point.
 component_free := $(if $(filter c,$(LIBS)),$(filter-out -ffreestanding -fno-builtin,$(FREE)),$(FREE) -mgeneral-regs-only)
-component_c := -isystem $(if $(filter c,$(LIBS)),$(BUILD)/base/libc/include,$(TOP)/base/lib/freestanding)
+component_c := $(if $(filter c,$(LIBS)),-isystem $(BUILD)/base/libc/include)
 
 CFLAGS_kernel := $(FREE) -mgeneral-regs-only -ffixed-x18 -fPIE $(std_include) \
 	-Wconversion -Wno-sign-conversion -I$(TOP)/kernel/include -I$(GEN)
@@ -135,21 +139,25 @@ $(STAMP): FORCE
 	@printf '%s\n' '$(subst ','\'',$(flags_text))' | cmp -s - $@ || \
 	    printf '%s\n' '$(subst ','\'',$(flags_text))' > $@
 
+# Other people's code (unpacked under build/src) is compiled without warnings.
+foreign = $(if $(filter $(SRC)/%,$(1)),-w)
+compile = $(KIND_CC) $(ALL_CFLAGS) $(CFLAGS-$(1)) $(call foreign,$(1)) $(if $(filter %.S,$(1)),$(ASFLAGS))
+
 # The command is kept beside the object; the top joins them for editors
 # (compile_commands.json).
 define compile_rule
 $(call obj,$(1)): $(1) $(STAMP) $(MORE_DEPS) | $(GENERATED)
 	@mkdir -p $$(@D)
-	$(SAY) '$(if $(filter %.S,$(1)),AS,CC)' '$(HERE)/$(1)'
-	$(Q)$(KIND_CC) $(ALL_CFLAGS) $(CFLAGS-$(1)) $(if $(filter %.S,$(1)),$(ASFLAGS)) \
-	    -MMD -MP -MF $$@.d -c -o $$@ $(1)
+	$(SAY) '$(if $(filter %.S,$(1)),AS,CC)' '$(HERE)/$(patsubst $(TOP)/%,%,$(1))'
+	$(Q)$$(call compile,$(1)) -MMD -MP -MF $$@.d -c -o $$@ $(1)
 	@printf '{"directory":"%s","file":"%s","command":"%s"},\n' '$(CURDIR)' '$(1)' \
-	    '$(subst ",\",$(subst ','\'',$(KIND_CC) $(ALL_CFLAGS) $(CFLAGS-$(1)) -c $(1)))' > $$@.json
+	    '$$(subst ",\",$$(subst ','\'',$$(call compile,$(1)) -c $(1)))' > $$@.json
 endef
 
 ALL_SRCS := $(sort $(SRCS) $(foreach p,$(PROGS),$(SRCS_$(p))))
 $(foreach s,$(ALL_SRCS),$(eval $(call compile_rule,$(s))))
 objs = $(foreach s,$(1),$(call obj,$(s)))
+OBJS := $(call objs,$(SRCS))
 -include $(addsuffix .d,$(call objs,$(ALL_SRCS)))
 
 clean::

@@ -9,7 +9,6 @@ MK := $(dir $(lastword $(MAKEFILE_LIST)))
 include $(MK)libs.mk
 include $(MK)common.mk
 
-OBJS := $(call objs,$(SRCS))
 all: $(OUT)/lib$(LIB).a
 $(OUT)/lib$(LIB).a: $(OBJS)
 	$(SAY) AR '$(HERE)/lib$(LIB).a'

@@ -13,14 +13,14 @@ include $(MK)common.mk
 
 PROGS := $(or $(PROGS),$(PROG))
 LDS := $(or $(LDSCRIPT),$(LDSCRIPT_$(KIND)))
-LIB_FILES := $(foreach l,$(LIBS),$(KIND_ROOT)/$(LIBDIR_$(l))/lib$(l).a)
+LIB_FILES := $(foreach l,$(LIBS),$(LIB_ROOT)/$(LIBDIR_$(l))/lib$(l).a)
 
 all: $(addprefix $(OUT)/,$(PROGS))
 
 # Libraries are made when a leaf is built by hand; the top has made them before.
 ifeq ($(LIBS_READY),)
 define lib_rule
-$(KIND_ROOT)/$(LIBDIR_$(1))/lib$(1).a: FORCE
+$(LIB_ROOT)/$(LIBDIR_$(1))/lib$(1).a: FORCE
 	$(Q)$$(MAKE) -C $(TOP)/$(LIBDIR_$(1)) KIND=$(KIND) all
 endef
 $(foreach l,$(LIBS),$(eval $(call lib_rule,$(l))))
