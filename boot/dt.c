@@ -182,6 +182,18 @@ reg(const struct tree *t, unsigned index, struct boot_range *range)
 	return translate(t, t->depth - 1, &range->base, range->size);
 }
 
+/* All of this node's ranges are MMIO. */
+static bool
+add_regs(struct tree *t)
+{
+	struct boot_range r;
+
+	for (unsigned i = 0; reg(t, i, &r); i++)
+		if (!platform_range(t->p, r.base, r.size, BOOT_MEM_DEVICE, t->why))
+			return false;
+	return true;
+}
+
 static bool
 need_reg(struct tree *t, unsigned index, struct boot_range *range)
 {
@@ -568,14 +580,27 @@ read_ecam(struct tree *t, uint32_t segment)
 	return true;
 }
 
+/* Others (DesignWare) have no ECAM that the tree could name, only MMIO. */
+static bool
+read_host_without_ecam(struct tree *t)
+{
+	struct boot_ecam windows = { .segment = 0 };
+
+	read_windows(t, &windows);
+	return add_regs(t) &&
+	    platform_range(t->p, windows.mem32.base, windows.mem32.size, BOOT_MEM_DEVICE,
+	    t->why) &&
+	    platform_range(t->p, windows.mem64.base, windows.mem64.size, BOOT_MEM_DEVICE, t->why);
+}
+
 static bool
 visit_pcie(struct tree *t)
 {
 	uint32_t segment = cell_or(t, this_node(t), "linux,pci-domain", t->next_segment);
 
 	t->next_segment = segment + 1;
-	/* Others (DesignWare) have no ECAM that the tree could name. */
-	if (compatible(t, "pci-host-ecam-generic") && !read_ecam(t, segment))
+	if (compatible(t, "pci-host-ecam-generic") ? !read_ecam(t, segment) :
+	    !read_host_without_ecam(t))
 		return false;
 	return read_streams(t, segment);
 }
@@ -714,12 +739,10 @@ visit_device(struct tree *t)
 	if (t->depth == 1 && strncmp(this_name(t), "memory", 6) == 0 &&
 	    (this_name(t)[6] == '@' || this_name(t)[6] == '\0'))
 		return true;
-	for (unsigned i = 0; reg(t, i, &r); i++)
-		if (!platform_range(t->p, r.base, r.size, BOOT_MEM_DEVICE, t->why))
-			return false;
+	if (!add_regs(t))
+		return false;
 	if (!is_master(t) || smmu_index(t, cell_or(t, node, "iommus", 0)) >= 0)
 		return true;
-	(void)reg(t, 0, &r);
 	return platform_master(t->p, this_name(t), strlen(this_name(t)), r.base, t->why);
 }
 
@@ -811,6 +834,10 @@ dt_read(const void *blob, size_t limit, struct platform *p, struct complaint *wh
 
 	if (limit < sizeof(struct fdt_header))
 		return complain(why, "device tree: shorter than its header");
+	/* libfdt reads words where the header says they are (DTSpec 5.2, 5.4). */
+	if (((uintptr_t)blob & 7) != 0 || (fdt_off_dt_struct(blob) & 3) != 0 ||
+	    (fdt_off_mem_rsvmap(blob) & 7) != 0)
+		return complain(why, "device tree: misaligned");
 	error = fdt_check_full(blob, limit);
 	if (error != 0)
 		return complain(why, "device tree: %s", fdt_strerror(error));

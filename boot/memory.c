@@ -101,7 +101,8 @@ memory_from_efi(struct bootinfo *info, const void *map, uint64_t size, uint64_t 
 		memcpy(&d, (const uint8_t *)map + at, sizeof(d));
 		if (d.pages == 0)
 			continue;
-		if (d.pages > UINT64_MAX >> 12 || d.physical + (d.pages << 12) < d.physical)
+		if ((d.physical & 4095) != 0 || d.pages > UINT64_MAX >> 12 ||
+		    d.physical + (d.pages << 12) < d.physical)
 			return complain(why, "UEFI memory map: absurd range at 0x%llx",
 			    U64(d.physical));
 		if (!memory_paint(info, d.physical, d.pages << 12, kind_of(d.type),
