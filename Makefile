@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+#
+# Every task a person does.  `make help` lists them; how the folders compile
+# themselves stands in .mk/README.md.  This file knows the order of the folders
+# and what an image consists of.
+
+# ---- what may be asked for ----------------------------------------------------
+
+CONFIG ?= $(if $(filter 1,$(DEBUG)),debug,release)
+TOOLCHAIN ?= gcc
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+export CONFIG TOOLCHAIN
+
+TOP := $(CURDIR)
+CONF := $(CONFIG)$(if $(filter clang,$(TOOLCHAIN)),-clang)
+BUILD := $(TOP)/build/$(CONF)
+SRC := $(TOP)/build/src
+IMAGES := $(BUILD)/images
+export BUILD
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory -j$(JOBS)
+Q := $(if $(V),,@)
+SAY := @printf '  %-7s %s\n'
+
+# ---- the folders --------------------------------------------------------------
+
+LIBRARIES := base/lib drivers/lib
+COMPONENTS := base/init base/console drivers/pl011 drivers/uart16550 base/test/chaos
+LINUX_DIRS := $(patsubst %/Makefile,%,$(shell grep -lsE '^KIND *=+ *linux$$' tests/*/Makefile tests/*/*/Makefile))
+CHECKS := $(patsubst %/Makefile,%,$(shell find kernel boot base drivers linuxabi images -name Makefile 2>/dev/null | \
+	xargs grep -lE '^KIND *=+ *host-(test|fuzz)$$' | sort))
+
+.PHONY: all image run test test-long bench lint format clean distclean help deps headers sources \
+	kernel boot tools linuxabi ports root linux-programs test-image $(LIBRARIES) $(COMPONENTS) \
+	$(addprefix linux/,$(LINUX_DIRS)) $(addprefix check/,$(CHECKS)) check editors disk
+.DEFAULT_GOAL := all
+
+all: image editors
+	@printf '\n  %s\n  start it with: make run\n' '$(patsubst $(TOP)/%,%,$(IMAGE_FILE))'
+
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
+
+#: make            everything: kernel, loader, base system, ports and a bootable image
+#: make run        boots it in QEMU, serial console on this terminal (Ctrl-A X leaves)
+#: make test       all tests within about 20 minutes;  make test-long: the long forms
+#: make check      host tests only;  make -C FOLDER check: one folder's
+#: make bench      instructions per operation (LINUX=1: beside Debian's Linux kernel)
+#: make lint       both compilers, analysers, style;  make format: clang-format on changed lines
+#: make clean      removes build/ but for built ports;  make distclean: removes build/
+#:
+#: CONFIG=release|debug (or DEBUG=1)  TOOLCHAIN=gcc|clang  JOBS=n  V=1 shows commands
+#: make run also takes CPUS=4 MEM=1G CPU=cortex-a72|cortex-a76|max FIRMWARE=edk2|uboot
+#:   ACPI=on|off IMAGE=file DISK=file (a second disk) GDB=1 QEMU_EXTRA="…"
+
+# ---- what the build needs from Debian -----------------------------------------
+
+deps:
+	@.mk/deps build
+
+# ---- parts --------------------------------------------------------------------
+
+headers: | deps
+	$(Q)$(MAKE) -C .mk -f headers.mk
+
+sources: $(SRC)/libfdt/libfdt.h
+$(SRC)/libfdt/libfdt.h: ports/libfdt/recipe | deps
+	$(SAY) UNPACK libfdt
+	$(Q)ports/unpack libfdt $(SRC)/libfdt
+	@touch $@
+
+kernel: | headers
+	$(Q)$(MAKE) -C kernel
+
+tools: | headers
+	$(Q)$(MAKE) -C boot/tools
+
+boot: | headers sources tools
+	$(Q)$(MAKE) -C boot
+
+$(LIBRARIES): | headers
+	$(Q)$(MAKE) -C $@
+
+$(COMPONENTS): | $(LIBRARIES)
+	$(Q)$(MAKE) -C $@ LIBS_READY=1
+
+linuxabi: | headers
+	$(Q)$(MAKE) -C linuxabi
+
+ports: | deps
+	$(Q)JOBS=$(JOBS) ports/build musl busybox
+
+linux-programs: $(addprefix linux/,$(LINUX_DIRS))
+$(addprefix linux/,$(LINUX_DIRS)): linux/%: | ports
+	$(Q)$(MAKE) -C $*
+
+# ---- images -------------------------------------------------------------------
+
+# The root archive is Linux's side and the same for every configuration.
+ROOT := $(TOP)/build/images/root.cpio
+PORTS_BUILT := $(wildcard build/ports/*/current)
+root: $(ROOT)
+$(ROOT): $(shell find images/root -type f 2>/dev/null) $(wildcard images/*.profile) images/mkroot $(PORTS_BUILT) | ports
+	$(SAY) ROOT '$(patsubst $(TOP)/%,%,$@)'
+	@mkdir -p $(@D)
+	$(Q)images/mkroot minimal $@
+
+MEMBERS = init=$(BUILD)/base/init/init system.conf=base/system.conf pl011=$(BUILD)/drivers/pl011/pl011 \
+	uart16550=$(BUILD)/drivers/uart16550/uart16550 console=$(BUILD)/base/console/console \
+	$(if $(wildcard linuxabi/Makefile),linuxabi=$(BUILD)/linuxabi/linuxabi) rootfs.cpio=$(ROOT)
+IMAGE_PARTS := kernel boot tools base/init base/console drivers/pl011 drivers/uart16550 \
+	$(if $(wildcard linuxabi/Makefile),linuxabi) root
+
+# The parts decide for themselves whether they are up to date; what they made
+# decides whether bundle and image are.
+IMAGE_FILE := $(IMAGES)/tessera.img
+image: $(IMAGE_PARTS)
+	$(Q)$(MAKE) -f .mk/image.mk IMAGE=$(IMAGE_FILE) BUNDLE=$(IMAGES)/base.bundle MEMBERS='$(MEMBERS)'
+
+# The same system with the programs that tests start, and chaos, which may
+# restart other components.
+ROOT_TEST := $(TOP)/build/images/root-test.cpio
+test-image: image linux-programs base/test/chaos
+	$(Q)$(MAKE) -f .mk/image.mk IMAGE=$(IMAGES)/test.img BUNDLE=$(IMAGES)/test.bundle \
+	    ROOT_TEST=$(ROOT_TEST) LINUX='$(addprefix $(BUILD)/,$(LINUX_DIRS))' \
+	    MEMBERS='$(subst system.conf=base/system.conf,system.conf=base/test/chaos/system.conf,$(subst \
+	    $(ROOT),$(ROOT_TEST),$(MEMBERS))) chaos=$(BUILD)/base/test/chaos/chaos'
+
+# ---- running ------------------------------------------------------------------
+
+# A copy is booted, so that what the system writes does not change what was built.
+DISK_FILE := $(IMAGES)/disk.img
+disk: image
+	@[ $(DISK_FILE) -nt $(IMAGE_FILE) ] || cp --sparse=always $(IMAGE_FILE) $(DISK_FILE)
+
+ifeq ($(IMAGE),)
+run: disk
+	@exec tests/qemu $(DISK_FILE)
+else
+run: | deps
+	@exec tests/qemu $(IMAGE)
+endif
+export CPUS MEM CPU DISK FIRMWARE ACPI GDB QEMU_EXTRA
+
+# ---- checking -----------------------------------------------------------------
+
+check: $(addprefix check/,$(CHECKS))
+$(addprefix check/,$(CHECKS)): check/%: | headers sources
+	$(Q)$(MAKE) -C $* check
+
+test: | deps
+	@.mk/deps test
+	@exec tests/run
+
+test-long: | deps
+	@.mk/deps test
+	@exec tests/run --long
+
+bench: test-image
+	@.mk/deps test
+	@exec tests/bench/run $(if $(filter 1,$(LINUX)),--linux)
+
+lint: | deps
+	@.mk/deps test
+	@exec .mk/lint
+
+format:
+	@.mk/deps test
+	@git diff -U0 --no-color --relative HEAD -- '*.c' '*.h' | clang-format-diff -p1 -i
+
+# ---- for editors --------------------------------------------------------------
+
+editors: image
+	@find $(BUILD) -name '*.o.json' | sort | xargs cat 2>/dev/null | \
+	    { echo '['; sed '$$s/,$$//'; echo ']'; } > compile_commands.json.new && \
+	    mv compile_commands.json.new compile_commands.json
+
+# ---- tidying ------------------------------------------------------------------
+
+clean:
+	rm -rf build/release build/debug build/release-clang build/debug-clang build/gen build/images \
+	    build/lint build/test compile_commands.json
+
+distclean:
+	rm -rf build compile_commands.json
