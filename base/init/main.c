@@ -42,10 +42,14 @@ read_conf(void)
 
 	if (e == NULL)
 		stop("base.bundle: no system.conf in it");
-	if (conf_parse(&tessera.conf, (const char *)tessera.bundle + e->offset, e->size, &error))
-		return;
-	say("system.conf:%u: %s", error.line, error.reason);
-	stop("system.conf is not valid");
+	if (!conf_parse(&tessera.conf, (const char *)tessera.bundle + e->offset, e->size, &error)) {
+		say("system.conf:%u: %s", error.line, error.reason);
+		stop("system.conf is not valid");
+	}
+	for (unsigned i = 0; i < tessera.conf.component_count; i++) {
+		tessera.component[i].conf = &tessera.conf.component[i];
+		tessera.component[i].index = i;
+	}
 }
 
 /* What init needs for itself, before any budget is carved. */
@@ -72,25 +76,16 @@ make_own(void)
 	stop("cannot make what init itself needs");
 }
 
-static void
-prepare(unsigned i)
-{
-	struct component *c = &tessera.component[i];
-
-	c->conf = &tessera.conf.component[i];
-	c->index = i;
-	c->state = component_prepare(c) == OK ? STATE_BUILT : STATE_ABSENT;
-}
-
 /* Pass 0: components, 1: worlds with a fixed budget, 2: who takes the rest. */
 static void
 prepare_pass(unsigned pass)
 {
 	for (unsigned i = 0; i < tessera.conf.component_count; i++) {
-		const struct conf_component *c = &tessera.conf.component[i];
+		struct component *c = &tessera.component[i];
 
-		if ((unsigned)c->world + c->memory_rest == pass)
-			prepare(i);
+		if ((unsigned)c->conf->world + c->conf->memory_rest == pass &&
+		    component_prepare(c) == OK)
+			c->state = STATE_BUILT;
 	}
 }
 
