@@ -182,6 +182,20 @@ disk_use(struct disk *disk, struct efi_block_io *io, struct complaint *why)
 	return true;
 }
 
+/* Firmware starts only the drivers that it needs itself (UEFI 2.10 3.1.3). */
+static void
+connect_all(void)
+{
+	uint64_t count = 0;
+	efi_handle *handles = NULL;
+
+	if (efi->boot->locate_handle_buffer(EFI_ALL_HANDLES, NULL, NULL, &count, &handles) !=
+	    EFI_SUCCESS)
+		return;
+	for (uint64_t i = 0; i < count; i++)
+		efi->boot->connect_controller(handles[i], NULL, NULL, 1);
+}
+
 /* Started without a disk (from the network, by the emulator): any with slots will do. */
 static bool
 any_disk(struct disk *disk)
@@ -209,6 +223,9 @@ disk_open(struct disk *disk, efi_handle image)
 	struct complaint why;
 
 	if (io == NULL) {
+		if (any_disk(disk))
+			return;
+		connect_all();
 		if (!any_disk(disk))
 			stop("the loader was not started from a disk, and no disk has slots");
 		return;

@@ -31,7 +31,7 @@ enum efi_memory_type {
 	EFI_PERSISTENT_MEMORY,
 };
 enum { EFI_ALLOCATE_ANY, EFI_ALLOCATE_BELOW, EFI_ALLOCATE_AT };
-enum { EFI_BY_PROTOCOL = 2 };
+enum { EFI_ALL_HANDLES = 0, EFI_BY_PROTOCOL = 2 };
 
 struct efi_memory_descriptor {
 	uint32_t type;
@@ -91,7 +91,9 @@ struct efi_boot_services {
 	efi_status (*stall)(uint64_t microseconds);
 	efi_status (*set_watchdog_timer)(uint64_t seconds, uint64_t code, uint64_t size,
 	    efi_char *data);
-	void *connect_controller, *disconnect_controller;
+	efi_status (*connect_controller)(efi_handle handle, efi_handle *drivers,
+	    const uint8_t *path, uint8_t recursive);
+	void *disconnect_controller;
 	void *open_protocol, *close_protocol, *open_protocol_information;
 	void *protocols_per_handle;
 	efi_status (*locate_handle_buffer)(uint32_t how, const struct efi_guid *protocol, void *key,
