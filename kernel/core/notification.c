@@ -97,19 +97,31 @@ notification_destroy(struct notification *n)
 	return OK;
 }
 
-/* WFI of a personality: until its notification, its timer, or a kick. */
+/*
+ * WFI of a personality: until its notification, its timer, or a kick.  Its
+ * timer is armed in the hardware of this CPU and comes as kernel_vcpu_timer;
+ * should another VCPU take that hardware over, kernel_vcpu_moved says when it
+ * would have fired.
+ */
 void
 kernel_wfi(struct thread *t)
 {
-	uint64_t deadline;
-
 	if (arch_vcpu_pending(t->vcpu))
 		return;
-	deadline = arch_vcpu_deadline(t->vcpu);
-	if (deadline <= arch_now())
-		return;
 	t->state = THREAD_WFI;
-	if (deadline != NEVER)
-		deadline_insert(&t->deadline, DEADLINE_THREAD, deadline, t->cpu);
 	cpu_self()->reschedule = 1;
+}
+
+void
+kernel_vcpu_timer(struct thread *t)
+{
+	if (t->state == THREAD_WFI)
+		thread_wake(t, OK);
+}
+
+void
+kernel_vcpu_moved(struct thread *t, uint64_t deadline)
+{
+	if (t->state == THREAD_WFI && deadline != NEVER)
+		deadline_insert(&t->deadline, DEADLINE_THREAD, deadline, t->cpu);
 }

@@ -79,17 +79,3 @@ crash_exception(uint64_t kind, const uint64_t *frame)
 	arch_halt();
 }
 
-/* Debug kernels only: an assertion of ours does not hold. */
-_Noreturn void
-assert_failed(const char *expression, const char *file, int line)
-{
-	uart_seize();
-	put("\nkernel: assertion failed: ");
-	put(expression);
-	put(" at ");
-	put(file);
-	put_register(", line", (uint64_t)line);
-	put_register("\n  caller", (uint64_t)__builtin_return_address(0));
-	put_register(" base", (uint64_t)kernel_image);
-	panic("assertion");
-}

@@ -81,7 +81,7 @@ el2_init(void)
 	sysreg_write("vpidr_el2", sysreg_read("midr_el1"));
 	sysreg_write("vmpidr_el2", sysreg_read("mpidr_el1"));
 	sysreg_write("vttbr_el2", 0);
-	sysreg_write("cnthctl_el2", CNTHCTL_VALUE);
+	sysreg_write("cnthctl_el2", CNTHCTL_COMPONENT);
 	sysreg_write("cntvoff_el2", 0);
 	sysreg_write("cnthp_ctl_el2", 0);
 	sysreg_write("cntv_ctl_el0", 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The four functions that a compiler may call on its own, and strnlen.
+ * The functions that a compiler may call on its own, and two for names.
  */
 #include <stdint.h>
 #include <string.h>
@@ -65,6 +65,16 @@ strnlen(const char *s, size_t limit)
 	size_t n = 0;
 
 	while (n < limit && s[n] != '\0')
+		n++;
+	return n;
+}
+
+size_t
+strlen(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n] != '\0')
 		n++;
 	return n;
 }

@@ -115,16 +115,21 @@ is_ignored(uint32_t reg)
 	}
 }
 
-/* At EL1 and known: done, pc advanced.  Otherwise false. */
+/*
+ * Known: done, pc advanced.  Otherwise false.  At EL0 only the counter comes
+ * here: QEMU 7.2 traps it by the bit of the physical timer (sysreg.h).
+ */
 bool
 sysreg_emulate(struct thread *t, uint64_t esr)
 {
 	uint32_t iss = (uint32_t)esr & 0x1ffffff, reg = iss & SYS_MASK, rt = iss >> 5 & 0x1f;
 	uint64_t value = 0;
 
-	if ((t->regs.pstate & PSTATE_MODE) == PSTATE_EL0T)
+	if (reg == SYS(3, 3, 14, 0, 1))
+		value = arch_now();
+	else if ((t->regs.pstate & PSTATE_MODE) == PSTATE_EL0T)
 		return false;
-	if (is_id_register(reg) && (iss & SYS_READ) != 0)
+	else if (is_id_register(reg) && (iss & SYS_READ) != 0)
 		value = id_register(reg);
 	else if (!is_ignored(reg))
 		return false;

@@ -7,7 +7,6 @@
  * kernel/core/fastpath.c.
  */
 #include "arch_arm64.h"
-#include <kernel/core.h>
 
 /* ---- out ------------------------------------------------------------------ */
 
@@ -39,10 +38,13 @@ load_thread(struct cpu *cpu, struct thread *t)
 	} else if (cpu->arch.fp_on != 0) {
 		fp_off(cpu);
 	}
-	if (t->vcpu != NULL)
+	if (t->vcpu != NULL) {
 		vcpu_enter(cpu, t);
-	else if (cpu->arch.active_vcpu != NULL)
+		return;
+	}
+	if (cpu->arch.active_vcpu != NULL)
 		vcpu_leave(cpu);
+	sysreg_write("tpidrro_el0", t->arch.tpidrro);
 }
 
 #ifdef DEBUG_KERNEL
@@ -113,8 +115,8 @@ wake_loaded_vcpu(struct cpu *cpu)
 	struct thread *t = cpu->arch.loaded_thread;
 
 	vcpu_timer_fired(cpu);
-	if (t != NULL && t->state == THREAD_WFI)
-		thread_wake(t, OK);
+	if (t != NULL)
+		kernel_vcpu_timer(t);
 }
 
 /*

@@ -51,6 +51,7 @@ active_load(const struct arch_vcpu *v)
 	sysreg_write("cpacr_el1", v->cpacr);
 	sysreg_write("cntkctl_el1", v->cntkctl);
 	sysreg_write("tpidrro_el0", v->tpidrro);
+	sysreg_write("cnthctl_el2", CNTHCTL_PERSONALITY);
 	sysreg_write("hcr_el2", HCR_PERSONALITY);
 	sysreg_write(ICH_HCR, ICH_HCR_EN);
 }
@@ -64,6 +65,7 @@ vcpu_leave(struct cpu *cpu)
 	sysreg_write("sctlr_el1", SCTLR_EL1_COMPONENT);
 	sysreg_write("cpacr_el1", CPACR_COMPONENT);
 	sysreg_write("cntkctl_el1", CNTKCTL_COMPONENT);
+	sysreg_write("cnthctl_el2", CNTHCTL_COMPONENT);
 	sysreg_write("hcr_el2", HCR_COMPONENT);
 	sysreg_write(ICH_HCR, 0);
 }
@@ -114,6 +116,12 @@ el1_load(const struct arch_vcpu *v)
 	sysreg_write("spsr_el1", v->spsr);
 }
 
+static uint64_t
+timer_deadline(const struct arch_vcpu *v)
+{
+	return (v->cntv_ctl & (CTL_ENABLE | CTL_IMASK)) == CTL_ENABLE ? v->cntv_cval : NEVER;
+}
+
 /*
  * Timer and virtual interrupts.  A list register 0 that is in use stands for
  * the physical PPI being active here on the VCPU's behalf: the two move
@@ -162,6 +170,7 @@ vcpu_evict(struct cpu *cpu)
 	virtual_save(cpu, v);
 	v->loaded = NULL;
 	cpu->arch.loaded_vcpu = NULL;
+	kernel_vcpu_moved(cpu->arch.loaded_thread, timer_deadline(v));
 	cpu->arch.loaded_thread = NULL;
 }
 
@@ -274,18 +283,6 @@ arch_vcpu_pending(struct vcpu *v)
 	if (a->loaded == cpu_self())
 		return timer_due(sysreg_read("cntv_ctl_el0"), sysreg_read("cntv_cval_el0"));
 	return timer_due(a->cntv_ctl, a->cntv_cval);
-}
-
-uint64_t
-arch_vcpu_deadline(struct vcpu *v)
-{
-	const struct arch_vcpu *a = &v->arch;
-	bool here = a->loaded == cpu_self();
-	uint64_t ctl = here ? sysreg_read("cntv_ctl_el0") : a->cntv_ctl;
-
-	if ((ctl & (CTL_ENABLE | CTL_IMASK)) != CTL_ENABLE)
-		return NEVER;
-	return here ? sysreg_read("cntv_cval_el0") : a->cntv_cval;
 }
 
 /* ---- an UNDEF for EL1 ------------------------------------------------------ */

@@ -69,13 +69,11 @@ void arch_thread_release(struct thread *t);
  * VCPU.  raise: VIRQ_NOTIFICATION becomes pending; if the VCPU is loaded on
  * this CPU its list registers must show it at the next eret; core kicks the
  * other CPU when it is running there.  pending: would an unmasked interrupt be
- * taken, the timer included (WFI then does not wait).  deadline: when the
- * virtual timer fires, in ticks, NEVER if it is off or masked.
+ * taken, the timer included (WFI then does not wait).
  */
 void arch_vcpu_init(struct vcpu *v);
 void arch_vcpu_raise(struct vcpu *v);
 bool arch_vcpu_pending(struct vcpu *v);
-uint64_t arch_vcpu_deadline(struct vcpu *v);
 
 /*
  * Address spaces.  The object's memory is 2^size_bits bytes: struct vspace in
@@ -142,6 +140,11 @@ void kernel_syscall(struct thread *t);
 void kernel_fault(struct thread *t, uint32_t label, uint64_t address, uint64_t esr);
 /* WFI or WFE trapped from a VCPU thread; pc already points behind it. */
 void kernel_wfi(struct thread *t);
+/* The virtual timer of t's VCPU fired on the CPU that holds the VCPU. */
+void kernel_vcpu_timer(struct thread *t);
+/* t's VCPU is no longer in a CPU's hardware; its virtual timer fires at the
+ * deadline (NEVER: it is off), but nobody watches it there. */
+void kernel_vcpu_moved(struct thread *t, uint64_t deadline);
 void kernel_yield(struct thread *t);
 /* A line of a driver, masked and ended. */
 void kernel_interrupt(uint32_t intid);

@@ -98,9 +98,14 @@ static inline void dsb_sy(void) { __asm__ volatile("dsb sy" : : : "memory"); }
 #define CPTR_FP_ON	(0x33ffUL | CPTR_TTA | CPTR_TAM)
 #define CPTR_FP_OFF	(CPTR_FP_ON | CPTR_TFP)
 
-/* CNTHCTL_EL2 with E2H 0 (D19.12.5): EL1 and EL0 read the physical counter
- * (EL1PCTEN); the physical timer traps (EL1PCEN 0). */
-#define CNTHCTL_VALUE	1UL
+/*
+ * CNTHCTL_EL2 with E2H 0 (D19.12.5): EL1 and EL0 read the physical counter
+ * (EL1PCTEN); a personality's physical timer traps (EL1PCEN 0).  Of components
+ * CNTKCTL_EL1 keeps the timers away, so EL1PCEN may be 1 for them, and has to
+ * be: QEMU 7.2 looks at it when EL0 reads CNTPCT_EL0.
+ */
+#define CNTHCTL_COMPONENT	3UL
+#define CNTHCTL_PERSONALITY	1UL
 
 /* MDCR_EL2 (D19.3.18): PMU (TPM, TPMCR), debug (TDA, TDOSA, TDRA), statistical
  * profiling (TPMS) and trace filter (TTRF) trap; HPMD: EL2 is not counted.

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kernel tests on the target, run in init's place: address spaces, messages,
+ * notifications, deadlines, faults, personality threads with their interrupts,
+ * several CPUs.  Prints a line for each test and "N passed, M failed".
+ */
+#include "shared.h"
+
+enum { PRIORITY_MAIN = 255, PRIORITY_SERVER = 200, PRIORITY_LOW = 100 };
+
+static uint32_t endpoint, reply, second_space, notification;
+
+static uint64_t
+ms(uint64_t n)
+{
+	return now() + n * info->timer_hz / 1000;
+}
+
+/* init runs above everybody; sleeping lets the others run. */
+static void
+sleep_ms(uint64_t n)
+{
+	static uint32_t nothing;
+	uint64_t bits;
+
+	if (nothing == 0)
+		nothing = make(OBJ_NOTIFICATION, 0);
+	sys_wait(nothing, ms(n), &bits);
+}
+
+static bool
+becomes(volatile uint64_t *word, uint64_t value, uint64_t limit_ms)
+{
+	uint64_t limit = ms(limit_ms);
+
+	while (*word != value && now() < limit)
+		sleep_ms(1);
+	return *word == value;
+}
+
+/* ---- messages ------------------------------------------------------------------- */
+
+/* In another space: answers each call with its words plus one, from last to first. */
+static void
+echo_server(uint64_t ep, uint64_t reply_slot)
+{
+	struct ipc_buffer *buffer;
+	struct msg m = { 0 };
+
+	__asm__("mrs %0, tpidrro_el0" : "=r"(buffer));
+	sys_recv((uint32_t)ep, &m, (uint32_t)reply_slot, 0);
+	for (;;) {
+		for (int i = 0; i < 6; i++)
+			m.words[i]++;
+		for (unsigned i = 6; i < msg_words(m.info); i++)
+			buffer->words[i]++;
+		m.words[0] += m.badge;
+		sys_reply_recv((uint32_t)ep, &m, (uint32_t)reply_slot, 0);
+	}
+}
+
+static bool
+echo(uint32_t ep, unsigned words, uint64_t badge)
+{
+	struct ipc_buffer *buffer = (struct ipc_buffer *)INIT_IPC_VADDR;
+	struct msg m = { .info = MSG_INFO(42, words, 0), .words = { 10, 11, 12, 13, 14, 15 } };
+
+	for (unsigned i = 6; i < words; i++)
+		buffer->words[i] = 100 + i;
+	if (sys_call(ep, &m, ms(1000)) != OK || msg_label(m.info) != 42 || msg_words(m.info) != words)
+		return false;
+	for (unsigned i = 1; i < 6; i++)
+		if (m.words[i] != 11 + i)
+			return false;
+	for (unsigned i = 6; i < words; i++)
+		if (buffer->words[i] != 101 + i)
+			return false;
+	return m.words[0] == 11 + badge;
+}
+
+static void
+test_messages(void)
+{
+	uint32_t badged;
+	struct msg m = { .info = MSG_INFO(1, 0, 0) };
+	bool ok = true;
+
+	check("nobody receives: the deadline ends a call", sys_call(endpoint, &m, ms(2)) == ERR_TIMEOUT);
+	second_space = space_new(false);
+	thread_new(&(struct thread_plan){ .vspace = second_space, .entry = echo_server,
+		.arg = endpoint, .arg2 = reply, .priority = PRIORITY_SERVER });
+	check("call across address spaces, 0 words", echo(endpoint, 0, 0));
+	check("4 words", echo(endpoint, 4, 0));
+	check("6 words", echo(endpoint, 6, 0));
+	check("8 words", echo(endpoint, 8, 0));
+	check("120 words", echo(endpoint, 120, 0));
+	badged = make_badged(endpoint, 0xbad9e);
+	check("badge arrives", echo(badged, 1, 0xbad9e));
+	for (int i = 0; i < 10000 && ok; i++)
+		ok = echo(badged, (unsigned)(i % 9), 0xbad9e);
+	check("ten thousand calls", ok);
+}
+
+/* Registers that the ABI preserves keep their values over a call, the others are zero. */
+static void
+test_registers(void)
+{
+	uint64_t bad = 0;
+
+	__asm__ volatile(
+		"mov x18, #18\n\tmov x19, #19\n\tmov x28, #28\n\tmov x25, #25\n\t"
+		"mov x9, #0\n\tmov x10, #0\n\tmov x11, #11\n\tmov x12, #12\n\tmov x17, #17\n\t"
+		"mov x0, %1\n\tmov x1, %2\n\tmov x8, #0\n\tsvc #0\n\t"
+		"sub x18, x18, #18\n\tsub x19, x19, #19\n\tsub x28, x28, #28\n\tsub x25, x25, #25\n\t"
+		"orr %0, x18, x19\n\torr %0, %0, x28\n\torr %0, %0, x25\n\t"
+		"orr %0, %0, x9\n\torr %0, %0, x10\n\torr %0, %0, x11\n\torr %0, %0, x12\n\t"
+		"orr %0, %0, x13\n\torr %0, %0, x14\n\torr %0, %0, x15\n\torr %0, %0, x16\n\torr %0, %0, x17\n\t"
+		: "=&r"(bad) : "r"((uint64_t)endpoint), "r"(MSG_INFO(1, 0, 0))
+		: "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",
+		"x13", "x14", "x15", "x16", "x17", "x18", "x19", "x25", "x28", "memory");
+	check("a call preserves and clears registers", bad == 0);
+}
+
+/* ---- notifications, faults ---------------------------------------------------------- */
+
+static void
+signaller(uint64_t slot, uint64_t beat)
+{
+	shared->beat[beat]++;
+	sys_signal((uint32_t)slot);
+	for (;;)
+		shared->beat[beat]++;
+}
+
+static void
+test_notifications(void)
+{
+	uint64_t bits = 0, start;
+	struct thread_made t;
+
+	check("poll finds nothing", sys_poll(notification, &bits) == ERR_WOULD_BLOCK);
+	start = now();
+	check("wait ends at its deadline", sys_wait(notification, start + 62500, &bits) == ERR_TIMEOUT &&
+		now() - start >= 62500);
+	sys_signal(make_badged(notification, 4));
+	sys_signal(make_badged(notification, 8));
+	check("bits are collected", sys_wait(notification, 0, &bits) == OK && bits == 12);
+	t = thread_new(&(struct thread_plan){ .vspace = second_space, .entry = signaller,
+		.arg = make_badged(notification, 2), .arg2 = 0, .priority = PRIORITY_LOW });
+	check("a thread of another space signals", sys_wait(notification, ms(1000), &bits) == OK && bits == 2);
+	check("and is suspended", thread_suspend(t.thread) == OK);
+}
+
+static void
+faulter(uint64_t address, uint64_t arg2)
+{
+	(void)arg2;
+	shared->beat[1] = *(volatile uint64_t *)address;
+	__asm__ volatile("brk #0");
+	for (;;)
+		;
+}
+
+static void
+test_faults(void)
+{
+	uint32_t handler = make(OBJ_ENDPOINT, 0), page = make(OBJ_FRAME, 12), answer = make(OBJ_REPLY, 0);
+	uint64_t *here = map_here(page, 12);
+	struct msg m = { 0 };
+
+	*here = 0x5eed;
+	thread_new(&(struct thread_plan){ .vspace = second_space, .entry = faulter, .arg = 0x20000008,
+		.priority = PRIORITY_LOW, .fault_handler = make_badged(handler, 77) });
+	check("a page fault is a message", sys_recv(handler, &m, answer, ms(1000)) == OK &&
+		msg_label(m.info) == LABEL_FAULT_MEMORY && m.words[1] == 0x20000008 && m.badge == 77);
+	map_frame(copy(page), second_space, 0x20000000, RIGHT_READ);
+	here[1] = 0xfeed;
+	m.info = 0;
+	check("answered, the thread goes on; its next fault is a breakpoint",
+		sys_reply_recv(handler, &m, answer, ms(1000)) == OK &&
+		msg_label(m.info) == LABEL_FAULT_EXCEPTION && m.words[2] >> 26 == 0x3c &&
+		shared->beat[1] == 0xfeed);
+}
+
+static void
+test_mapping(void)
+{
+	uint32_t frame = make(OBJ_FRAME, 21), other = copy(frame);
+	volatile uint64_t *here = (uint64_t *)0x48000000;
+	uint32_t big = make(OBJ_VSPACE, 14);
+	uint64_t tables = 0, tables_free = 0, mapped = 0;
+
+	map_frame(frame, INIT_SLOT_VSPACE, 0x48000000, RIGHT_READ | RIGHT_WRITE);
+	here[0] = 1;
+	here[0x1fffff / 8] = 2;
+	check("2 MiB block", here[0] == 1 && here[0x1fffff / 8] == 2);
+	check("W^X", frame_map(other, INIT_SLOT_VSPACE, 0x4a000000,
+		RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC, MAP_NORMAL) == ERR_RIGHTS);
+	check("occupied", frame_map(other, INIT_SLOT_VSPACE, 0x48000000, RIGHT_READ, MAP_NORMAL) == ERR_MAPPED);
+	check("unaligned to its block, by pages",
+		frame_map(other, INIT_SLOT_VSPACE, 0x4a001000, RIGHT_READ, MAP_NORMAL) == OK &&
+		((volatile uint64_t *)0x4a001000)[0] == 1 &&
+		((volatile uint64_t *)0x4a001000)[0x1fffff / 8] == 2);
+	check("unmap", frame_unmap(other) == OK && frame_unmap(frame) == OK);
+	check("a space without tables left", frame_map(frame, big, 0x48001000, RIGHT_READ, MAP_NORMAL) == ERR_NO_MEMORY);
+	vspace_info(big, &tables, &tables_free, &mapped);
+	check("nothing stays of it", tables == tables_free && mapped == 0);
+	check("a block needs one table less", frame_map(frame, big, 0x48000000, RIGHT_READ, MAP_NORMAL) == OK);
+	frame_unmap(frame);
+	vspace_info(big, &tables, &tables_free, &mapped);
+	check("unmapping gives tables back", tables == tables_free);
+}
+
+/* ---- personality -------------------------------------------------------------------- */
+
+static void
+el1_report(void)
+{
+	static uint64_t reported;
+
+	for (; reported < shared->results; reported++)
+		check(shared->result[reported].name, shared->result[reported].ok != 0);
+}
+
+static void
+kick(uint32_t slot, uint64_t command)
+{
+	shared->command = command;
+	sys_signal(slot);
+}
+
+static void
+test_personality(unsigned cpu)
+{
+	uint32_t n = make(OBJ_NOTIFICATION, 0), bell = make_badged(n, 16);
+	uint64_t before;
+	struct thread_made t;
+
+	shared->state = shared->command = shared->notified = shared->interrupts = 0;
+	shared->own_poll = n;
+	shared->own_signal = make_badged(n, 1);
+	t = thread_new(&(struct thread_plan){ .vspace = space_new(true), .entry = el1_main,
+		.arg = SHARED_VADDR, .arg2 = 7, .priority = PRIORITY_LOW, .cpu = cpu, .vcpu = true,
+		.notification = n });
+	check("a VCPU runs", becomes(&shared->state, EL1_POKED, 20000));
+	__asm__ volatile(".arch_extension fp\n\tfmov d8, xzr" : : : "memory");
+	el1_report();
+	kick(bell, EL1_WAITING);
+	check("a signal ends WFI", becomes(&shared->state, EL1_SPINNING, 5000));
+	check("with an interrupt and its bits", shared->interrupts == 2 && shared->notified == 16);
+	before = shared->interrupts;
+	for (uint64_t i = 1; i <= 50; i++) {
+		sys_signal(bell);
+		becomes(&shared->interrupts, before + i, 1000);
+	}
+	check("a running VCPU is interrupted, fifty times", shared->interrupts == before + 50);
+	shared->command = EL1_DONE;
+	check("it ends", becomes(&shared->state, EL1_DONE, 5000));
+	el1_report();
+	check("it is suspended in WFI", thread_suspend(t.thread) == OK);
+}
+
+static void
+test_two_vcpus(void)
+{
+	uint64_t a, b;
+	uint32_t space = space_new(true);
+	struct thread_made first = thread_new(&(struct thread_plan){ .vspace = space, .entry = el1_spin,
+		.arg = 2, .priority = PRIORITY_LOW, .vcpu = true });
+	struct thread_made second = thread_new(&(struct thread_plan){ .vspace = space, .entry = el1_spin,
+		.arg = 3, .priority = PRIORITY_LOW, .vcpu = true });
+
+	sleep_ms(200);
+	a = shared->beat[2];
+	b = shared->beat[3];
+	check("two VCPUs share a CPU, each with its own timer", a > 3 && b > 3);
+	thread_suspend(first.thread);
+	thread_suspend(second.thread);
+}
+
+/* ---- several CPUs --------------------------------------------------------------------- */
+
+static void
+beater(uint64_t beat, uint64_t arg2)
+{
+	(void)arg2;
+	for (;;)
+		shared->beat[beat]++;
+}
+
+static void
+test_cpus(void)
+{
+	struct thread_made t[8];
+	unsigned n = info->cpu_count < 8 ? info->cpu_count : 8;
+	bool all = true, still = true;
+	uint64_t before[8];
+
+	for (unsigned i = 1; i < n; i++) {
+		shared->beat[i] = 0;
+		t[i] = thread_new(&(struct thread_plan){ .vspace = second_space, .entry = beater, .arg = i,
+			.priority = PRIORITY_LOW, .cpu = i });
+	}
+	sleep_ms(50);
+	for (unsigned i = 1; i < n; i++)
+		all = all && shared->beat[i] != 0;
+	check("every CPU runs a thread", all);
+	for (unsigned i = 1; i < n; i++)
+		if (thread_suspend(t[i].thread) != OK)
+			all = false;
+	for (unsigned i = 1; i < n; i++)
+		before[i] = shared->beat[i];
+	sleep_ms(20);
+	for (unsigned i = 1; i < n; i++)
+		still = still && shared->beat[i] == before[i];
+	check("running threads of other CPUs are suspended", all && still);
+	if (n > 1) {
+		must("resume", thread_resume(t[1].thread));
+		sleep_ms(20);
+		must("migrate", sched_control_configure(INIT_SLOT_SCHED_CONTROL, t[1].sched_context, n - 1,
+			info->timer_hz / 100, info->timer_hz / 100));
+		before[1] = shared->beat[1];
+		sleep_ms(50);
+		check("a thread goes on after migration", shared->beat[1] > before[1]);
+		thread_suspend(t[1].thread);
+	}
+}
+
+static void
+test_remote_calls(void)
+{
+	uint32_t ep = make(OBJ_ENDPOINT, 0), r = make(OBJ_REPLY, 0);
+	bool ok = true;
+
+	thread_new(&(struct thread_plan){ .vspace = second_space, .entry = echo_server, .arg = ep, .arg2 = r,
+		.priority = PRIORITY_SERVER, .cpu = info->cpu_count - 1 });
+	for (int i = 0; i < 1000 && ok; i++)
+		ok = echo(ep, 6, 0);
+	check("a thousand calls to a server on another CPU", ok);
+}
+
+void
+test_main(void)
+{
+	uint64_t checks = 0, violations = 0;
+
+	say("init-test: ");
+	say_number(info->cpu_count);
+	say(" CPUs\n");
+	endpoint = make(OBJ_ENDPOINT, 0);
+	reply = make(OBJ_REPLY, 0);
+	notification = make(OBJ_NOTIFICATION, 0);
+	test_messages();
+	test_registers();
+	test_notifications();
+	test_faults();
+	test_mapping();
+	test_personality(0);
+	test_two_vcpus();
+	if (info->cpu_count > 1) {
+		test_cpus();
+		test_remote_calls();
+		test_personality(1);
+	}
+	if (info->debug_kernel != 0) {
+		enum error e = system_control_check(INIT_SLOT_SYSTEM_CONTROL, &checks, &violations);
+
+		check("the invariant checker finds nothing", e == OK && violations == 0);
+	}
+	finish();
+}
