@@ -13,7 +13,8 @@ enum { DR = 0x00, FR = 0x18, IBRD = 0x24, FBRD = 0x28, LCR_H = 0x2c, CR = 0x30, 
 enum { DR_BREAK = 1 << 10, DR_OVERRUN = 1 << 11 };
 
 /* FR, §3.3.3 */
-enum { FR_BUSY = 1 << 3, FR_RX_EMPTY = 1 << 4, FR_TX_FULL = 1 << 5 };
+enum { FR_BUSY = 1 << 3, FR_RX_EMPTY = 1 << 4, FR_TX_FULL = 1 << 5,
+	FR_TX_EMPTY = 1 << 7 };
 
 /* LCR_H, §3.3.7: 8 bits, no parity, one stop bit, FIFOs on */
 enum { LCR_FIFOS = 1 << 4, LCR_8_BITS = 3 << 5, LCR_WANTED = LCR_8_BITS | LCR_FIFOS,
@@ -32,6 +33,7 @@ enum { IFLS_WANTED = 0 };
 enum { INT_RX = 1 << 4, INT_TX = 1 << 5, INT_RX_TIMEOUT = 1 << 6, INT_BREAK = 1 << 9,
 	INT_OVERRUN = 1 << 10, INT_ALL = 0x7ff };
 
+enum { FIFO_BYTES = 16 };	/* r1p5 has 32; nothing says which one it is */
 enum { BUSY_READS = 1000000 };	/* more than 32 bytes take at 9600 baud */
 
 static uint32_t
@@ -88,6 +90,7 @@ configure(const struct pl011 *uart)
 void
 pl011_start(struct pl011 *uart)
 {
+	uart->room = 0;
 	set(uart, IMSC, 0);
 	if (!runs_as_wanted(uart))
 		configure(uart);
@@ -95,13 +98,28 @@ pl011_start(struct pl011 *uart)
 	set(uart, ICR, INT_ALL);
 }
 
+/* The flags are asked for as seldom as possible: a register access costs more
+ * than anything else here. */
+static unsigned
+transmit_room(const struct pl011 *uart)
+{
+	uint32_t flags = get(uart, FR);
+
+	if (flags & FR_TX_EMPTY)
+		return FIFO_BYTES;
+	return flags & FR_TX_FULL ? 0 : 1;
+}
+
 static bool
 pl011_transmit(void *device, uint8_t byte)
 {
 	struct pl011 *uart = device;
 
-	if (get(uart, FR) & FR_TX_FULL)
+	if (uart->room == 0)
+		uart->room = transmit_room(uart);
+	if (uart->room == 0)
 		return false;
+	uart->room--;
 	set(uart, DR, byte);
 	return true;
 }

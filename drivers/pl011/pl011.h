@@ -12,6 +12,8 @@ struct pl011 {
 	uintptr_t base;
 	uint32_t clock_hz;	/* 0 or */
 	uint32_t baud;		/* 0: the divisor stays what firmware made it */
+
+	unsigned room;		/* bytes that surely fit into the transmit FIFO */
 };
 
 extern const struct serial_operations pl011_operations;

@@ -8,17 +8,7 @@
 	.globl	_start
 _start:
 	adrp	x2, tables
-	cbnz	x1, 2f			// VCPU 0 writes the table
-	mov	x3, #0x705		// block, AttrIndx 1, SH inner, AF
-	mov	x4, #0
-1:	str	x3, [x2, x4, lsl #3]	// 1 GiB each (DDI 0487 D8.3.1)
-	mov	x5, #0x40000000
-	add	x3, x3, x5
-	add	x4, x4, #1
-	cmp	x4, #512
-	b.ne	1b
-	dmb	sy
-2:	mov	x3, #0xff00		// MAIR: Attr1 normal write-back
+	mov	x3, #0xff00		// MAIR: Attr1 normal write-back
 	msr	mair_el1, x3
 	ldr	x3, =0x200803519	// TCR: T0SZ 25, WB, inner shareable, EPD1, 40-bit IPA
 	msr	tcr_el1, x3
@@ -55,8 +45,18 @@ vectors:
 	b	.
 	.endr
 
+/* One block of 1 GiB each: AttrIndx 1, inner shareable, access flag (DDI 0487
+ * D8.3.1).  Made by the assembler, since all VCPUs start at the same time. */
+	.data
+	.balign	4096
+tables:
+	.set	at, 0
+	.rept	512
+	.quad	at + 0x705
+	.set	at, at + 0x40000000
+	.endr
+
 	.bss
 	.balign	4096
-tables:	.skip	4096
 stacks:	.skip	16 * 4096
 	.section .note.GNU-stack, "", %progbits

@@ -101,7 +101,7 @@ model_read(uintptr_t address, unsigned bytes)
 	case DR: value = read_data(); break;
 	case FR:
 		value = (dev.tx_count > 0 ? 1u << 3 : 0) | (dev.rx_count == 0 ? 1u << 4 : 0) |
-		    (dev.tx_count == TX_DEPTH ? 1u << 5 : 0);
+		    (dev.tx_count == TX_DEPTH ? 1u << 5 : 0) | (dev.tx_count == 0 ? 1u << 7 : 0);
 		/* who polls lets time pass */
 		if ((dev.cr & 1) != 0 && model.accesses % 8 == 7)
 			model_tick();
