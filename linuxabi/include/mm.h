@@ -88,6 +88,13 @@ struct mm *mm_fork(struct mm *);		/* copy on write; ERR_PTR(-ENOMEM) */
 void mm_ref(struct mm *);			/* refs: a looker */
 void mm_unref(struct mm *);
 struct mm *mm_of_task(struct task *);		/* with a user reference, or NULL (procfs, process_vm_*) */
+/* For exec: a space that nobody runs in yet. */
+long mm_make_stack(struct mm *, uaddr_t top, size_t size, bool executable);
+long mm_make_vdso(struct mm *);			/* sets mm->vdso */
+struct page *mm_zero_page(void);		/* the one that reads of untouched memory see */
+uint64_t mm_stack_limit(void);			/* current's RLIMIT_STACK */
+struct page *mm_user_page(void);		/* cleared, counted as a program's own */
+long mm_install(struct mm *, uaddr_t, struct page *);	/* takes the page, also on failure */
 /* For file_ops.mmap of /dev/zero: the area becomes anonymous memory. */
 long vma_make_anonymous(struct vma *);
 void mm_init(void);				/* caches, vDSO; after page_init and kcache work */
@@ -125,6 +132,7 @@ long mm_futex_key(struct mm *, uaddr_t, bool shared, struct futex_key *);
 /* Address of __kernel_rt_sigreturn in the vDSO of this space. */
 uaddr_t mm_vdso_sigreturn(const struct mm *);
 
+uint64_t mm_maxrss_kib(const struct mm *);
 uint64_t mm_commit_limit(void);
 void oom_kill(void);		/* pick the culprit and kill it; logs */
 

@@ -13,6 +13,7 @@
 #define LX_TASK_H
 
 #include "arch.h"
+#include "heap.h"
 #include "kernel.h"
 #include "mm.h"
 #include "signal.h"
@@ -45,6 +46,7 @@ struct cred {				/* immutable once shared */
 	uint32_t ngroups;
 	uint32_t groups[32];
 	uint64_t cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
+	uint32_t securebits;
 	bool no_new_privs;
 };
 struct cred *cred_copy(const struct cred *);
@@ -115,7 +117,7 @@ struct task {
 	uint32_t state;			/* changed by current, or under the run queue lock */
 	bool on_cpu;			/* its stack is in use */
 	/* sched */
-	struct list run_node;
+	struct heap_node run_node;	/* run queue, by vruntime */
 	int8_t nice;
 	bool kernel_thread, idle;
 	bool queued;
@@ -155,9 +157,10 @@ struct task {
 	struct list robust_pi;
 	uint32_t personality;
 	int pdeath_signal;
+	bool process_weak;		/* process/: the hold on ->process was dropped */
 };
 
-/* The current task: SP_EL0 holds it while in EL1 (arch.h). */
+/* The current task: TPIDR_EL1 holds it, in EL0 as well (arch.h). */
 #define current	(arch_current())
 
 static inline bool

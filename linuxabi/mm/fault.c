@@ -20,7 +20,7 @@ fault_init(void)
 }
 
 struct page *
-zero_page(void)
+mm_zero_page(void)
 {
 	return zero;
 }
@@ -376,6 +376,30 @@ mm_futex_key(struct mm *mm, uaddr_t addr, bool shared, struct futex_key *key)
 		key->object = (uint64_t)v->mapping;
 		key->offset = (v->pgoff << PAGE_SHIFT) + (addr - v->start);
 	}
+	mm_unlock(mm);
+	return r;
+}
+
+/* --- exec: pages that are filled before the program runs --- */
+
+struct page *
+mm_user_page(void)
+{
+	return anon_alloc(PG_ZERO);
+}
+
+long
+mm_install(struct mm *mm, uaddr_t addr, struct page *p)
+{
+	struct vma *v;
+	long r = -EFAULT;
+
+	mutex_lock(&mm->lock);
+	v = vma_find(mm, addr);
+	if (v != NULL)
+		r = install_own(mm, v, addr, p);
+	else
+		page_put(p);
 	mm_unlock(mm);
 	return r;
 }

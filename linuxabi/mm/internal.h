@@ -48,7 +48,6 @@ bool mm_may_expand(struct mm *, uint64_t pages, uint32_t flags);
 /* fault.c */
 long fault_locked(struct mm *, struct vma *, uaddr_t, unsigned access);
 long mm_populate(struct mm *, uaddr_t start, uaddr_t end);
-struct page *zero_page(void);
 void fault_init(void);
 
 /* mapping.c: pages of shared anonymous memory */

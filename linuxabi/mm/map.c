@@ -23,6 +23,12 @@ mm_rlimit(unsigned resource)
 	return current->process != NULL ? rlimit(resource) : UINT64_MAX;
 }
 
+uint64_t
+mm_stack_limit(void)
+{
+	return mm_rlimit(RL_STACK);
+}
+
 unsigned
 vma_pte_flags(const struct vma *v)
 {

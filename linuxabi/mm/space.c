@@ -126,6 +126,7 @@ zap_range(struct mm *mm, uaddr_t start, uaddr_t end)
 	struct zap z = { .mm = mm };
 
 	z.shared = mm_shared(mm);
+	mm->hiwater_rss = max(mm->hiwater_rss, mm->rss_anon + mm->rss_file);
 	pgtable_walk(mm, start, end, zap_entry, &z);
 	zap_release(&z);
 	mm->rss_anon -= z.anon;
@@ -235,6 +236,12 @@ mm_of_task(struct task *t)
 	return mm;
 }
 
+uint64_t
+mm_maxrss_kib(const struct mm *mm)
+{
+	return max(mm->hiwater_rss, mm->rss_anon + mm->rss_file) << (PAGE_SHIFT - 10);
+}
+
 /* --- fork --- */
 
 static unsigned
@@ -328,4 +335,39 @@ mm_fork(struct mm *parent)
 	}
 	child->hiwater_rss = child->rss_anon + child->rss_file;
 	return child;
+}
+
+/* --- exec: a space that nobody runs in yet --- */
+
+long
+mm_make_stack(struct mm *mm, uaddr_t top, size_t size, bool executable)
+{
+	struct vma *v = vma_alloc(mm);
+
+	if (v == NULL)
+		return -ENOMEM;
+	v->start = top - size;
+	v->end = top;
+	v->flags = VMA_READ | VMA_WRITE | VMA_MAYWRITE | VMA_GROWSDOWN | VMA_STACK
+	    | (executable ? VMA_EXEC : 0);
+	v->name = "[stack]";
+	mutex_lock(&mm->lock);
+	vma_insert(mm, v);
+	mm->stack_start = top;
+	mm_unlock(mm);
+	return 0;
+}
+
+long
+mm_make_vdso(struct mm *mm)
+{
+	uaddr_t base;
+	long r = -ENOMEM;
+
+	mutex_lock(&mm->lock);
+	base = vma_gap_below(mm, mm->mmap_base, vdso_size());
+	if (base != 0)
+		r = vdso_map(mm, base);
+	mm_unlock(mm);
+	return r;
 }
