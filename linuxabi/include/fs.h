@@ -20,6 +20,7 @@ struct inode;
 struct file;
 struct super;
 struct mount;
+struct pipe;
 struct poll_table;
 struct path;
 struct dir_context;
@@ -106,6 +107,7 @@ struct inode {
 	const char *link;		/* target of a symbolic link that lives as long as the inode, or NULL */
 	void *notify;			/* inotify's watches on it, or NULL */
 	uint32_t seals;			/* F_SEAL_*; memfd only */
+	struct pipe *fifo;		/* of a FIFO that is open somewhere */
 };
 
 /*
