@@ -28,6 +28,18 @@ static struct ranges ram, devices;
 static struct slot boot_slots[BOOT_MAX_SEGMENTS + 4];	/* what init has no name for */
 static unsigned boot_slots_used;
 
+#ifdef HOST_TEST
+/* A test boots many times. */
+void
+boot_forget(void)
+{
+	__builtin_memset(&ram, 0, sizeof(ram));
+	__builtin_memset(&devices, 0, sizeof(devices));
+	__builtin_memset(boot_slots, 0, sizeof(boot_slots));
+	boot_slots_used = 0;
+}
+#endif
+
 static void
 range_add(struct ranges *r, uint64_t base, uint64_t size)
 {

@@ -5,7 +5,7 @@
  */
 #include <kernel/core.h>
 
-static struct irq irqs[IRQ_LINES];
+struct irq irqs[IRQ_LINES];
 
 static void
 irq_unbind(struct irq *irq)

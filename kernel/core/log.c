@@ -7,7 +7,7 @@
 
 char kernel_log_memory[KERNEL_LOG_BYTES] __attribute__((aligned(4096)));
 
-static bool console_released;
+bool console_released;
 
 void
 log_write(const char *text, size_t bytes)

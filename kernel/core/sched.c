@@ -424,7 +424,8 @@ kernel_timer(void)
 
 	for (int n = 0; n < AT_ONCE && c->first != NULL && c->first->when <= now; n++)
 		deadline_expired(c->first);
-	c->timer = 0;			/* one-shot: must be set again */
+	c->timer = NEVER;		/* lowers the line; schedule() sets it again */
+	arch_timer_set(NEVER);
 	c->reschedule = 1;
 }
 

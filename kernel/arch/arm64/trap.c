@@ -73,12 +73,14 @@ leave(struct cpu *cpu)
 {
 	struct thread *t;
 
-	while ((t = schedule()) == NULL) {
-		stretch_end(cpu);
-		idle(cpu);
-		stretch_begin(cpu);
-	}
-	load_thread(cpu, t);
+	do {
+		while ((t = schedule()) == NULL) {
+			stretch_end(cpu);
+			idle(cpu);
+			stretch_begin(cpu);
+		}
+		load_thread(cpu, t);
+	} while (cpu->reschedule);	/* a VCPU that made place has left a deadline */
 	kernel_unlock();
 	stretch_end(cpu);
 	return t;

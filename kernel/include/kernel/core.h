@@ -105,6 +105,9 @@ void irq_destroy(struct irq *irq);
 void irq_unbind_all(struct notification *n);
 
 /* boot.c, log.c */
+extern struct irq irqs[IRQ_LINES];
+extern bool console_released;
+void boot_forget(void);			/* host tests */
 extern struct thread *init_thread;
 enum { KERNEL_LOG_BYTES = 0x11000 };	/* header and 64 KiB */
 extern char kernel_log_memory[KERNEL_LOG_BYTES];
@@ -113,6 +116,8 @@ extern char kernel_log_memory[KERNEL_LOG_BYTES];
 unsigned check_everything(void);
 extern uint64_t checks_done;
 extern const bool checker_present;
+
+#include <kernel/dispatch.h>	/* the invocations, one function each */
 
 /* Argument and result words of an invocation. */
 static inline uint64_t

@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine made of plain memory, for running kernel/core in tests: CPUs are
+ * records that take turns, time is a number, and a page table is one that the
+ * test can look into.  It is strict where hardware would be silently wrong: a
+ * thread whose state another CPU still holds must not be run.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <kernel/core.h>
+#include <tessera/bootinfo.h>
+
+char *host_ram;
+struct cpu *host_cpu;
+uint64_t host_now;
+int host_preempt = -1;
+unsigned host_resets, host_power_offs;
+bool host_quiet;
+
+/* ---- CPUs, time, console --------------------------------------------------------- */
+
+void
+arch_timer_set(uint64_t deadline_ticks)
+{
+	host_cpu->arch.timer = deadline_ticks;
+}
+
+void
+arch_kick_cpu(unsigned cpu)
+{
+	cpus[cpu].arch.kicked = true;
+}
+
+void
+arch_clear_memory(paddr_t base, uint64_t bytes)
+{
+	assert(bytes <= CLEAR_CHUNK);
+	assert(base >= HOST_RAM_BASE && base + bytes <= HOST_RAM_BASE + HOST_RAM_BYTES);
+	memset(phys_to_kernel(base), 0, bytes);
+}
+
+void
+arch_console_write(const char *text, size_t bytes)
+{
+	if (!host_quiet)
+		fwrite(text, 1, bytes, stderr);
+}
+
+void
+arch_console_release(void)
+{
+}
+
+void
+arch_power_off(void)
+{
+	host_power_offs++;
+}
+
+void
+arch_reset(void)
+{
+	host_resets++;
+}
+
+uint64_t
+arch_bench(unsigned what)
+{
+	return what;
+}
+
+_Noreturn void
+arch_halt(void)
+{
+	abort();
+}
+
+bool
+arch_reserved_range(unsigned n, paddr_t *base, uint64_t *bytes)
+{
+	*base = 0x08000000;		/* an interrupt controller */
+	*bytes = 0x100000;
+	return n == 0;
+}
+
+/* ---- threads and VCPUs -------------------------------------------------------------- */
+
+void
+arch_thread_init(struct thread *t)
+{
+	(void)t;
+}
+
+void
+arch_thread_start(struct thread *t, uint64_t pc, uint64_t sp,
+	uint64_t x0, uint64_t x1, uint64_t x2, uint64_t tpidr)
+{
+	memset(&t->regs, 0, sizeof(t->regs));
+	t->regs.pc = pc;
+	t->regs.sp = sp;
+	t->regs.x[0] = x0;
+	t->regs.x[1] = x1;
+	t->regs.x[2] = x2;
+	t->arch.tpidr = tpidr;
+}
+
+void
+arch_thread_get_registers(const struct thread *t, uint64_t words[REGS_WORDS])
+{
+	memcpy(words, t->regs.x, sizeof(t->regs.x));
+	words[REG_SP] = t->regs.sp;
+	words[REG_PC] = t->regs.pc;
+	words[REG_PSTATE] = t->regs.pstate;
+	words[REG_TPIDR] = t->arch.tpidr;
+}
+
+void
+arch_thread_set_ipc_vaddr(struct thread *t, uint64_t vaddr)
+{
+	t->arch.ipc_vaddr = vaddr;
+}
+
+bool
+arch_thread_is_live(const struct thread *t, unsigned cpu)
+{
+	return cpus[cpu].arch.live == t;
+}
+
+/* Another thread's state, or nobody's, is in the CPU's registers. */
+static void
+live_changes(struct cpu *c, struct thread *t)
+{
+	struct thread *old = c->arch.live;
+
+	c->arch.live = t;
+	if (old != NULL && old != t && old->vcpu != NULL)
+		kernel_vcpu_moved(old, old->vcpu->arch.timer != 0 ? old->vcpu->arch.timer : NEVER);
+}
+
+void
+arch_thread_release(struct thread *t)
+{
+	assert(host_cpu->arch.live == t);
+	live_changes(host_cpu, NULL);
+}
+
+void
+arch_vcpu_init(struct vcpu *v)
+{
+	(void)v;
+}
+
+void
+arch_vcpu_raise(struct vcpu *v)
+{
+	v->arch.pending = 1;
+}
+
+bool
+arch_vcpu_pending(struct vcpu *v)
+{
+	bool pending = v->arch.pending;
+
+	v->arch.pending = 0;		/* its EL1 takes it at once */
+	return pending;
+}
+
+/* ---- interrupt lines ------------------------------------------------------------------ */
+
+bool
+arch_irq_usable(uint32_t intid)
+{
+	return intid >= 32 && intid < 64;
+}
+
+void
+arch_irq_configure(uint32_t intid, bool edge)
+{
+	(void)intid;
+	(void)edge;
+}
+
+void
+arch_irq_enable(uint32_t intid, unsigned cpu)
+{
+	(void)intid;
+	assert(cpu < cpu_count);
+}
+
+void
+arch_irq_disable(uint32_t intid)
+{
+	(void)intid;
+}
+
+void
+arch_irq_ack(uint32_t intid)
+{
+	(void)intid;
+}
+
+/* ---- address spaces ---------------------------------------------------------------------
+ * An entry is 0, or the address of a page, block or table, with its kind and
+ * rights in the low bits.  A table's live entries are counted in bits 63:48 of
+ * the entry that points to it.
+ */
+enum { ENTRY_LEAF = 1, ENTRY_TABLE = 2, ENTRY_RIGHTS_SHIFT = 4, ENTRIES = 512, UNMAP_STEP = 16 };
+#define ENTRY_ADDRESS 0x0000fffffffff000ull
+#define ENTRY_COUNT (1ull << 48)
+
+static unsigned
+index_at(uint64_t vaddr, unsigned level)
+{
+	return (vaddr >> (39 - 9 * level)) & (ENTRIES - 1);
+}
+
+static uint64_t
+bytes_at(unsigned level)
+{
+	return 1ull << (39 - 9 * level);
+}
+
+void
+arch_vspace_init(struct vspace *v)
+{
+	v->arch.root = (uint64_t *)((char *)v + 4096);
+	v->arch.pool_next = kernel_to_phys(v) + 2 * 4096;
+	v->arch.pool_end = kernel_to_phys(v) + (1ull << v->size_bits);
+	v->arch.tables = v->arch.tables_free =
+		(uint32_t)((v->arch.pool_end - v->arch.pool_next) / 4096);
+}
+
+bool
+arch_vspace_range_ok(uint64_t vaddr, uint64_t bytes)
+{
+	return vaddr >= 4096 && bytes <= 1ull << 39 && vaddr <= (1ull << 39) - bytes;
+}
+
+void
+arch_vspace_tables(const struct vspace *v, uint64_t *tables, uint64_t *tables_free)
+{
+	*tables = v->arch.tables;
+	*tables_free = v->arch.tables_free;
+}
+
+static uint64_t *
+table_take(struct arch_vspace *v)
+{
+	uint64_t *table = v->free_list;
+
+	v->tables_free--;
+	if (table != NULL) {
+		v->free_list = table[0] != 0 ? phys_to_kernel(table[0]) : NULL;
+		table[0] = 0;
+		return table;
+	}
+	table = phys_to_kernel(v->pool_next);
+	v->pool_next += 4096;
+	return table;
+}
+
+/* The entry for vaddr at the deepest level there is, at most `level`. */
+static uint64_t *
+walk(struct arch_vspace *v, uint64_t vaddr, unsigned level, unsigned *reached, uint64_t **parent)
+{
+	uint64_t *table = v->root, *e;
+
+	*parent = NULL;
+	for (*reached = 1;; (*reached)++) {
+		e = &table[index_at(vaddr, *reached)];
+		if (*reached == level || !(*e & ENTRY_TABLE))
+			return e;
+		*parent = e;
+		table = phys_to_kernel(*e & ENTRY_ADDRESS);
+	}
+}
+
+enum error
+arch_vspace_map(struct vspace *v, uint64_t vaddr, paddr_t base, uint64_t pages,
+	unsigned rights, unsigned attribute, uint64_t *done)
+{
+	unsigned level = 1, reached;
+	uint64_t *parent, *e;
+
+	(void)attribute;
+	assert(v->arch.root == (uint64_t *)((char *)v + 4096));
+	while (level < 3 && (((vaddr | base) & (bytes_at(level) - 1)) != 0 ||
+	    pages < bytes_at(level) / 4096))
+		level++;
+	e = walk(&v->arch, vaddr, level, &reached, &parent);
+	if (*e != 0)
+		return ERR_MAPPED;
+	if (v->arch.tables_free < level - reached)
+		return ERR_NO_MEMORY;
+	for (; reached < level; reached++) {
+		uint64_t *table = table_take(&v->arch);
+
+		if (parent != NULL)
+			*parent += ENTRY_COUNT;
+		*e = kernel_to_phys(table) | ENTRY_TABLE;
+		parent = e;
+		e = &table[index_at(vaddr, reached + 1)];
+	}
+	*e = base | ENTRY_LEAF | rights << ENTRY_RIGHTS_SHIFT;
+	if (parent != NULL)
+		*parent += ENTRY_COUNT;
+	*done = bytes_at(level) / 4096;
+	return OK;
+}
+
+/* Give empty tables on the way to vaddr back. */
+static void
+prune(struct arch_vspace *v, uint64_t vaddr)
+{
+	unsigned reached;
+	uint64_t *parent, *e;
+
+	for (unsigned level = 2; level >= 1; level--) {
+		e = walk(v, vaddr, level, &reached, &parent);
+		if (reached != level || !(*e & ENTRY_TABLE) || *e / ENTRY_COUNT != 0)
+			continue;
+		uint64_t *table = phys_to_kernel(*e & ENTRY_ADDRESS);
+
+		table[0] = v->free_list != NULL ? kernel_to_phys(v->free_list) : 0;
+		v->free_list = table;
+		v->tables_free++;
+		*e = 0;
+		if (parent != NULL)
+			*parent -= ENTRY_COUNT;
+	}
+}
+
+uint64_t
+arch_vspace_unmap(struct vspace *v, uint64_t vaddr, uint64_t pages, unsigned attribute)
+{
+	unsigned reached;
+	uint64_t *parent, *e;
+
+	(void)attribute;
+	assert(!v->disabled);
+	for (unsigned n = 0; n < UNMAP_STEP && pages > 0; n++) {
+		uint64_t last = vaddr + (pages - 1) * 4096;
+
+		e = walk(&v->arch, last, 3, &reached, &parent);
+		assert(*e & ENTRY_LEAF);
+		assert(pages >= bytes_at(reached) / 4096);
+		*e = 0;
+		if (parent != NULL)
+			*parent -= ENTRY_COUNT;
+		prune(&v->arch, last);
+		pages -= bytes_at(reached) / 4096;
+	}
+	return pages;
+}
+
+void
+arch_vspace_disable(struct vspace *v)
+{
+	memset(v->arch.root, 0, 4096);
+}
+
+bool
+arch_vspace_lookup(struct vspace *v, uint64_t vaddr, paddr_t *base, unsigned *rights)
+{
+	unsigned reached;
+	uint64_t *parent, *e = walk(&v->arch, vaddr, 3, &reached, &parent);
+
+	if (!(*e & ENTRY_LEAF))
+		return false;
+	*base = (*e & ENTRY_ADDRESS) + (vaddr & (bytes_at(reached) - 1) & ~4095ull);
+	*rights = *e >> ENTRY_RIGHTS_SHIFT & RIGHTS_ALL;
+	return true;
+}
+
+/* ---- running ------------------------------------------------------------------------------ */
+
+/* The end of every entry. */
+static void
+leave(void)
+{
+	struct cpu *c = host_cpu;
+	struct thread *t = schedule();
+
+	host_preempt = -1;
+	if (t == NULL)
+		return;
+	assert(c->current == t && t->cpu == c->id && t->state == THREAD_READY);
+	assert(t->configured && t->vspace != NULL && !t->vspace->disabled);
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (i != c->id) {
+			assert(cpus[i].arch.live != t);
+			assert(cpus[i].current != t);
+		}
+	live_changes(c, t);
+	schedule();			/* for the deadline of a VCPU that was moved */
+}
+
+static struct thread *
+enter(unsigned cpu)
+{
+	host_cpu = &cpus[cpu];
+	host_cpu->entries++;
+	return host_cpu->current;
+}
+
+bool
+host_syscall(unsigned cpu, uint64_t number)
+{
+	struct thread *t = enter(cpu);
+
+	if (t == NULL || t->state != THREAD_READY || host_cpu->arch.kicked) {
+		leave();		/* not there any more, or about to be told */
+		return false;
+	}
+	t->regs.x[8] = number;
+	t->regs.pc += 4;
+	kernel_syscall(t);
+	leave();
+	return true;
+}
+
+void
+host_fault(unsigned cpu, uint32_t label, uint64_t address)
+{
+	struct thread *t = enter(cpu);
+
+	if (t != NULL && t->state == THREAD_READY)
+		kernel_fault(t, label, address, 0);
+	leave();
+}
+
+void
+host_wfi(unsigned cpu)
+{
+	struct thread *t = enter(cpu);
+
+	if (t != NULL && t->state == THREAD_READY && t->vcpu != NULL)
+		kernel_wfi(t);
+	leave();
+}
+
+void
+host_interrupt(unsigned cpu, uint32_t intid)
+{
+	enter(cpu);
+	kernel_interrupt(intid);
+	leave();
+}
+
+void
+host_settle(void)
+{
+	bool again;
+
+	do {
+		again = false;
+		for (unsigned i = 0; i < cpu_count; i++) {
+			struct cpu *c = &cpus[i];
+
+			if (c->arch.kicked) {
+				c->arch.kicked = false;
+				enter(i);
+				kernel_kick();
+				leave();
+				again = true;
+			}
+			if (c->arch.live != NULL && c->arch.live->vcpu != NULL &&
+			    c->arch.live->vcpu->arch.timer != 0 &&
+			    c->arch.live->vcpu->arch.timer <= host_now) {
+				c->arch.live->vcpu->arch.timer = 0;
+				c->arch.live->vcpu->arch.pending = 1;
+				enter(i);
+				kernel_vcpu_timer(c->arch.live);
+				leave();
+				again = true;
+			}
+			if (c->arch.timer <= host_now) {
+				enter(i);
+				kernel_timer();
+				leave();
+				again |= c->arch.timer > host_now;
+			}
+		}
+	} while (again);
+}
+
+void
+host_advance(uint64_t ticks)
+{
+	host_now += ticks;
+	host_settle();
+}
+
+static void
+make_bootinfo(struct bootinfo *b)
+{
+	memset(b, 0, sizeof(*b));
+	b->magic = BOOTINFO_MAGIC;
+	b->version = BOOTINFO_VERSION;
+	b->size = sizeof(*b);
+	b->memory_count = 4;
+	b->memory[0] = (struct boot_memory){ .base = 0x08000000, .size = 0x200000, .kind = BOOT_MEM_DEVICE };
+	b->memory[1] = (struct boot_memory){ .base = 0x0a000000, .size = 0x3000, .kind = BOOT_MEM_DEVICE };
+	b->memory[2] = (struct boot_memory){ .base = HOST_RAM_BASE, .size = 0x100000, .kind = BOOT_MEM_LOADED };
+	b->memory[3] = (struct boot_memory){ .base = HOST_RAM_BASE + 0x100000,
+		.size = HOST_RAM_BYTES - 0x100000, .kind = BOOT_MEM_FREE };
+	b->uart.base = 0x09000000;
+	b->uart.kind = BOOT_UART_PL011;
+	b->ecam_count = 1;
+	b->ecam[0].base = 0x3f000000;
+	b->ecam[0].bus_last = 15;
+	b->ecam[0].mem32 = (struct boot_range){ 0x10000000, 0x2eff0000 };
+	b->timer.frequency_hz = 1000000;
+	b->bundle = (struct boot_range){ HOST_RAM_BASE + 0x80000, 0x3000 };
+	b->init.entry = 0x400000;
+	b->init.segment_count = 2;
+	b->init.segment[0] = (struct boot_segment){ .vaddr = 0x400000, .phys = HOST_RAM_BASE + 0x40000,
+		.size = 0x4000, .flags = 5 };
+	b->init.segment[1] = (struct boot_segment){ .vaddr = 0x500000, .phys = HOST_RAM_BASE + 0x50000,
+		.size = 0x4000, .flags = 6 };
+}
+
+void
+host_boot(unsigned cpus_wanted)
+{
+	if (host_ram == NULL)
+		host_ram = mmap(NULL, HOST_RAM_BYTES, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	else
+		madvise(host_ram, HOST_RAM_BYTES, MADV_DONTNEED);
+	if (host_ram == MAP_FAILED)
+		abort();
+	memset(&derivation_root, 0, sizeof(derivation_root));
+	memset(cpus, 0, sizeof(cpus));
+	memset(irqs, 0, sizeof(irqs));
+	dying_list = NULL;
+	console_released = false;
+	boot_forget();
+	host_now = 1000;
+	host_preempt = -1;
+	host_cpu = &cpus[0];
+	make_bootinfo((struct bootinfo *)host_ram);
+	kernel_start((struct bootinfo *)host_ram, cpus_wanted);
+	for (unsigned i = 0; i < cpus_wanted; i++) {
+		host_cpu = &cpus[i];
+		cpus[i].arch.timer = NEVER;
+		kernel_cpu_online(&cpus[i], i);
+		leave();
+	}
+	host_settle();
+}

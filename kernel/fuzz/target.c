@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The libFuzzer target.
+ */
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
+{
+	fuzz_run(bytes, count);
+	return 0;
+}
