@@ -9,7 +9,7 @@
 #include "elf.h"
 #include "loader.h"
 
-enum { KERNEL_ALIGN = 2 << 20 };
+enum { LARGE_PAGE = 2 << 20 };
 
 static const char slot_name[SLOT_COUNT + 1] = "AB";
 
@@ -56,21 +56,11 @@ write_state(struct disk *disk, struct state *state, uint8_t *page)
 
 /* ---- one slot ------------------------------------------------------------ */
 
-static uint64_t
-power_of_two(uint64_t size)
-{
-	uint64_t power = 4096;
-
-	while (power < size)
-		power *= 2;
-	return power;
-}
-
 static void
 release(struct loaded *l)
 {
 	pages_free(l->kernel_file, slot_pages(l->header.kernel_size));
-	pages_free(l->bundle, l->bundle_room);
+	pages_free(l->bundle, slot_pages(l->header.bundle_size));
 	l->kernel_file = NULL;
 	l->bundle = NULL;
 }
@@ -82,9 +72,8 @@ read_content(struct disk *disk, const struct partition *part, struct loaded *l,
 	const struct slot_header *h = &l->header;
 
 	l->kernel_file = pages_allocate(slot_pages(h->kernel_size), 4096);
-	/* The bundle becomes one Frame: a power of two, with nothing else in it. */
-	l->bundle_room = power_of_two(h->bundle_size);
-	l->bundle = pages_allocate(l->bundle_room, l->bundle_room);
+	/* The bundle becomes one Frame; aligned like this, it is mapped in large blocks. */
+	l->bundle = pages_allocate(slot_pages(h->bundle_size), LARGE_PAGE);
 	return disk_read(disk, part, h->kernel_offset, slot_pages(h->kernel_size), l->kernel_file,
 	    why) &&
 	    disk_read(disk, part, h->bundle_offset, slot_pages(h->bundle_size), l->bundle, why) &&
@@ -98,13 +87,25 @@ place_kernel(struct loaded *l, const struct elf_plan *plan, struct bootinfo *inf
 {
 	uint64_t size = plan->high - plan->low;
 
-	l->kernel = pages_allocate(size, KERNEL_ALIGN);
+	l->kernel = pages_allocate(size, LARGE_PAGE);
 	info->kernel = (struct boot_range){ (uint64_t)l->kernel, size };
 	l->entry = plan->entry - plan->low + (uint64_t)l->kernel;
 	if (elf_place(plan, l->kernel_file, l->kernel, (uint64_t)l->kernel, why))
 		return true;
 	pages_free(l->kernel, size);
 	return false;
+}
+
+/* The kernel maps no page writable and executable. */
+static bool
+check_init(const struct elf_plan *init, struct complaint *why)
+{
+	if (init->count > BOOT_MAX_SEGMENTS)
+		return complain(why, "ELF with more than %d segments", BOOT_MAX_SEGMENTS);
+	for (unsigned i = 0; i < init->count; i++)
+		if ((init->segment[i].flags & 3) == 3)
+			return complain(why, "ELF segment %u is writable and executable", i);
+	return true;
 }
 
 static bool
@@ -129,10 +130,9 @@ place(struct loaded *l, struct bootinfo *info, struct complaint *why)
 	if (entry == NULL)
 		return complain(why, "base.bundle: has no member init");
 	init_file = (const uint8_t *)l->bundle + entry->offset;
-	if (!elf_plan(init_file, entry->size, ELF_EXECUTABLE, &init, why))
+	if (!elf_plan(init_file, entry->size, ELF_EXECUTABLE, &init, why) ||
+	    !check_init(&init, why))
 		return prefix(why, "init");
-	if (init.count > BOOT_MAX_SEGMENTS)
-		return complain(why, "init: ELF with more than %d segments", BOOT_MAX_SEGMENTS);
 	if (!elf_plan(l->kernel_file, l->header.kernel_size, ELF_POSITION_INDEPENDENT, &kernel,
 	    why) || !place_kernel(l, &kernel, info, why))
 		return prefix(why, "kernel.elf");
@@ -140,7 +140,7 @@ place(struct loaded *l, struct bootinfo *info, struct complaint *why)
 	l->init = pages_allocate(l->init_size, 4096);
 	if (!elf_pack(&init, init_file, l->init, (uint64_t)l->init, &info->init, why))
 		return prefix(why, "init");
-	info->bundle = (struct boot_range){ (uint64_t)l->bundle, l->header.bundle_size };
+	info->bundle = (struct boot_range){ (uint64_t)l->bundle, slot_pages(l->header.bundle_size) };
 	return true;
 }
 

@@ -40,7 +40,7 @@ build_map(struct platform *p, const struct loaded *l, const void *map, uint64_t 
 	return memory_from_efi(info, map, size, descriptor_size, why) &&
 	    mark(info, info, sizeof(*info), why) &&
 	    mark(info, l->kernel, info->kernel.size, why) &&
-	    mark(info, l->bundle, l->bundle_room, why) &&
+	    mark(info, l->bundle, info->bundle.size, why) &&
 	    mark(info, l->init, l->init_size, why) &&
 	    memory_add_platform(info, p, why);
 }
@@ -83,7 +83,7 @@ clean_all(efi_handle image_base, uint64_t image_size, const struct bootinfo *inf
 	cache_clean(image_base, image_size);
 	cache_clean(stack, STACK_SIZE);
 	cache_clean(l->kernel, info->kernel.size);
-	cache_clean(l->bundle, l->bundle_room);
+	cache_clean(l->bundle, info->bundle.size);
 	cache_clean(l->init, l->init_size);
 	cache_clean(info, sizeof(*info));
 }

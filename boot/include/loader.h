@@ -53,7 +53,6 @@ struct loaded {
 	struct slot_header header;
 	void *kernel_file;
 	struct bundle_header *bundle;
-	uint64_t bundle_room;	/* the power of two that the bundle lies at and fills */
 	uint64_t entry;		/* physical */
 	void *kernel;
 	void *init;
