@@ -104,6 +104,8 @@ a_short_file_is_refused(void)
 	}
 }
 
+static volatile uint64_t touched;	/* so that the bytes are really read */
+
 static void
 random_damage_never_leads_out_of_the_file(void)
 {
@@ -123,8 +125,7 @@ random_damage_never_leads_out_of_the_file(void)
 		for (unsigned s = 0; s < i.segment_count; s++)
 			for (uint64_t b = 0; b < i.segment[s].file_size; b++)
 				sum += i.segment[s].bytes[b];
-		if (sum == 1)
-			printf(" ");
+		touched = sum;
 	}
 	CHECK(accepted > 0);
 }
