@@ -147,8 +147,8 @@ poke_forbidden(void)
 	UNDEFINED("DBGWCR0_EL1", "msr dbgwcr0_el1, xzr");
 	UNDEFINED("MDCCINT_EL1", "msr mdccint_el1, xzr");
 	UNDEFINED("PACGA", ".inst 0x9ac23020");
-	/* With its own traps off (CPACR_EL1.ZEN), SVE must still not be there. */
-	UNDEFINED("RDVL", "mov x0, #(3 << 16)\n\tmsr cpacr_el1, x0\n\tisb\n\t.inst 0x04bf5020");
+	/* With its own traps off (CPACR_EL1.FPEN, ZEN), SVE must still not be there. */
+	UNDEFINED("RDVL", "mov x0, #0x330000\n\tmsr cpacr_el1, x0\n\tisb\n\t.inst 0x04bf5020");
 	UNDEFINED("HCR_EL2", "msr hcr_el2, xzr");
 	UNDEFINED("VTTBR_EL2", "mrs x0, vttbr_el2");
 	UNDEFINED("ICC_SRE_EL2", "mrs x0, S3_4_C12_C9_5");

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kernel instructions of the paths that DESIGN 3.5 budgets.  Under -icount
+ * shift=0 an instruction takes 1 ns, and the counter ticks every 16 of them:
+ * so loops run long, and single events are measured many times at changing
+ * offsets to the tick.  Prints "bench kernel.<name> <instructions>".
+ */
+#include "loops.h"
+#include "support.h"
+#include <tessera/bootinfo.h>
+
+enum { ROUNDS = 4096, EVENTS = 2048, PRIORITY_HIGH = 254, PRIORITY_LOW = 100 };
+
+struct bench_shared {
+	volatile uint64_t stamp;
+	volatile uint64_t done;
+	volatile uint64_t rounds;
+	volatile uint64_t sum;
+	volatile uint64_t result[4];
+	volatile uint32_t slot[4];
+};
+#define shared ((struct bench_shared *)SHARED_VADDR)
+
+static uint64_t ns_per_tick;
+static uint32_t other_space;
+
+static void
+report(const char *name, uint64_t instructions)
+{
+	say("bench kernel.");
+	say(name);
+	say(" ");
+	say_number(instructions);
+	say("\n");
+}
+
+/* Instructions of one round, rounded, from the ticks of many. */
+static uint64_t
+per_round(uint64_t ticks, uint64_t rounds)
+{
+	return (ticks * ns_per_tick + rounds / 2) / rounds;
+}
+
+/* ---- messages ------------------------------------------------------------------ */
+
+static uint64_t
+measure_call(uint32_t ep, unsigned words)
+{
+	uint64_t start;
+
+	bench_call(ep, MSG_INFO(1, words, 0), 64);
+	start = now();
+	bench_call(ep, MSG_INFO(1, words, 0), ROUNDS);
+	return per_round(now() - start, ROUNDS) - USER_CALL;
+}
+
+static void
+client(uint64_t ep, uint64_t done)
+{
+	static const struct { const char *name; unsigned words; } lines[] = {
+		{ "call_reply_0", 0 }, { "call_reply_4", 4 }, { "call_reply_6", 6 }, { "call_reply_8", 8 },
+	};
+
+	(void)done;
+	for (unsigned i = 0; i < 4; i++)
+		shared->result[i] = measure_call((uint32_t)ep, lines[i].words);
+	sys_signal((uint32_t)done);
+	for (;;)
+		sys_wait(shared->slot[3], 0, (uint64_t[]){ 0 });
+}
+
+static void
+bench_messages(const char *prefix, bool passive)
+{
+	uint32_t ep = make(OBJ_ENDPOINT, 0), reply = make(OBJ_REPLY, 0), done = make(OBJ_NOTIFICATION, 0);
+	uint64_t bits;
+	struct thread_made server;
+
+	shared->slot[3] = make(OBJ_NOTIFICATION, 0);
+	server = thread_new(&(struct thread_plan){ .vspace = other_space, .entry = bench_server, .arg = ep,
+		.arg2 = reply, .priority = PRIORITY_HIGH });
+	sys_wait(done, now() + 62500, &bits);		/* it reaches its recv */
+	if (passive)
+		must("unbind", sched_context_unbind(server.sched_context));
+	thread_new(&(struct thread_plan){ .vspace = space_new(false), .entry = client, .arg = ep,
+		.arg2 = make_badged(done, 1),
+		.priority = PRIORITY_LOW });
+	sys_wait(done, 0, &bits);
+	say(prefix);
+	say("\n");
+	report("call_reply_0", shared->result[0]);
+	report("call_reply_4", shared->result[1]);
+	report("call_reply_6", shared->result[2]);
+	report("call_reply_8", shared->result[3]);
+}
+
+/* ---- simple calls ----------------------------------------------------------------- */
+
+static void
+bench_simple(void)
+{
+	uint32_t n = make(OBJ_NOTIFICATION, 0);
+	uint64_t start = now();
+
+	bench_signal(n, ROUNDS);
+	report("signal_nobody", per_round(now() - start, ROUNDS) - USER_SIGNAL);
+	sys_poll(n, &start);
+	start = now();
+	bench_poll(n, ROUNDS);
+	report("poll_empty", per_round(now() - start, ROUNDS) - USER_POLL);
+	start = now();
+	bench_yield(ROUNDS);
+	report("yield_alone", per_round(now() - start, ROUNDS) - USER_YIELD);
+}
+
+/* ---- one event at a time: signal, interrupt ----------------------------------------- */
+
+static void
+waiter(uint64_t slot, uint64_t done)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < EVENTS; i++)
+		sum += bench_wait(slot) - shared->stamp;
+	shared->sum = sum;
+	sys_signal((uint32_t)done);
+	for (;;)
+		sys_wait(shared->slot[3], 0, (uint64_t[]){ 0 });
+}
+
+static void
+signaller(uint64_t slot, uint64_t arg2)
+{
+	(void)arg2;
+	for (uint64_t i = 0;; i++)
+		bench_signaller(slot, &shared->stamp, 1 + i % 37);
+}
+
+static void
+bench_signal_switch(void)
+{
+	uint32_t n = make(OBJ_NOTIFICATION, 0), done = make(OBJ_NOTIFICATION, 0);
+	struct thread_made low;
+	uint64_t bits;
+
+	thread_new(&(struct thread_plan){ .vspace = other_space, .entry = waiter, .arg = n, .arg2 = make_badged(done, 1),
+		.priority = PRIORITY_HIGH });
+	low = thread_new(&(struct thread_plan){ .vspace = space_new(false), .entry = signaller,
+		.arg = make_badged(n, 1), .priority = PRIORITY_LOW });
+	sys_wait(done, 0, &bits);
+	report("signal_switch", per_round(shared->sum, EVENTS) - GAP_WAKE);
+	thread_suspend(low.thread);
+}
+
+/*
+ * The PL011's transmit interrupt: unmasking it raises the line at once.  The
+ * handler masks it and acknowledges.
+ */
+enum { UART_IMSC = 0x38 / 4, UART_TXIM = 1 << 5, UART_VADDR = 0x52000000 };
+
+static void
+irq_thread(uint64_t slot, uint64_t done)
+{
+	volatile uint32_t *uart = (uint32_t *)UART_VADDR;
+	uint64_t sum = 0;
+
+	irq_handler_ack(shared->slot[0]);
+	for (unsigned i = 0; i < EVENTS; i++) {
+		uint64_t t = bench_wait(slot);
+
+		sum += t - shared->stamp;
+		uart[UART_IMSC] = 0;
+		irq_handler_ack(shared->slot[0]);
+	}
+	shared->sum = sum;
+	sys_signal((uint32_t)done);
+	for (;;)
+		sys_wait(shared->slot[3], 0, (uint64_t[]){ 0 });
+}
+
+static void
+trigger(uint64_t arg, uint64_t arg2)
+{
+	volatile uint32_t *uart = (uint32_t *)UART_VADDR;
+
+	(void)arg;
+	(void)arg2;
+	for (uint64_t i = 0;; i++)
+		bench_trigger(&uart[UART_IMSC], UART_TXIM, &shared->stamp, 1 + i % 37);
+}
+
+/* A Frame over the UART's registers; 0: no device Untyped holds them. */
+static uint32_t
+uart_frame(uint64_t base)
+{
+	uint32_t slot = slot_new();
+
+	for (uint32_t i = 0; i < info->untyped_count; i++) {
+		const struct init_untyped *u = &info->untyped[i];
+
+		if (u->device == 0 || base < u->base || base - u->base >= 1UL << u->size_bits)
+			continue;
+		must("UART frame", untyped_retype(u->slot, OBJ_FRAME, 12, 0, slot, 1, base - u->base));
+		return slot;
+	}
+	return 0;
+}
+
+static void
+map_uart(uint32_t frame, uint32_t vspace)
+{
+	must("UART map", frame_map(frame, vspace, UART_VADDR, RIGHT_READ | RIGHT_WRITE, MAP_DEVICE));
+}
+
+static void
+bench_interrupt(void)
+{
+	const struct bootinfo *boot = (const struct bootinfo *)INIT_BOOTINFO_VADDR;
+	uint32_t n = make(OBJ_NOTIFICATION, 0), done = make(OBJ_NOTIFICATION, 0), frame, handler, space;
+	struct thread_made low;
+	uint64_t bits;
+
+	if (boot->uart.kind != BOOT_UART_PL011 || (frame = uart_frame(boot->uart.base)) == 0)
+		return;
+	handler = slot_new();
+	must("irq_control_get", irq_control_get(INIT_SLOT_IRQ_CONTROL, boot->uart.intid, 0, 0, handler));
+	must("irq_bind", irq_handler_bind(handler, make_badged(n, 1)));
+	shared->slot[0] = handler;
+	map_uart(copy(frame), other_space);
+	space = space_new(false);
+	map_uart(copy(frame), space);
+	thread_new(&(struct thread_plan){ .vspace = other_space, .entry = irq_thread, .arg = n, .arg2 = make_badged(done, 1),
+		.priority = PRIORITY_HIGH });
+	low = thread_new(&(struct thread_plan){ .vspace = space, .entry = trigger, .priority = PRIORITY_LOW });
+	sys_wait(done, 0, &bits);
+	report("interrupt", per_round(shared->sum, EVENTS) - GAP_IRQ);
+	thread_suspend(low.thread);
+}
+
+/* ---- faults, mapping ----------------------------------------------------------------- */
+
+static void
+bench_fault(void)
+{
+	uint32_t ep = make(OBJ_ENDPOINT, 0), reply = make(OBJ_REPLY, 0), nothing = make(OBJ_NOTIFICATION, 0);
+	uint64_t start, before = 0, after = 0, bits;
+	struct thread_made t;
+	uint64_t entries;
+
+	thread_new(&(struct thread_plan){ .vspace = other_space, .entry = bench_pager, .arg = ep,
+		.arg2 = reply, .priority = PRIORITY_HIGH });
+	t = thread_new(&(struct thread_plan){ .vspace = space_new(false), .entry = bench_faulter,
+		.arg = 0x20000000, .priority = PRIORITY_LOW, .fault_handler = ep });
+	sys_wait(nothing, now() + 62500, &bits);
+	system_control_bench(INIT_SLOT_SYSTEM_CONTROL, 1, &before);
+	start = now();
+	sys_wait(nothing, start + 625000, &bits);
+	start = now() - start;
+	system_control_bench(INIT_SLOT_SYSTEM_CONTROL, 1, &after);
+	thread_suspend(t.thread);
+	/* Two entries a round; the few around the two readings are lost in the mass. */
+	entries = (after - before) / 2;
+	report("fault_and_answer", per_round(start, entries) - USER_FAULT);
+}
+
+static void
+bench_map(void)
+{
+	uint32_t frame = make(OBJ_FRAME, 12);
+	uint64_t map = 0, unmap = 0;
+	uint64_t start, overhead = now();
+
+	overhead = now() - overhead;
+	map_frame(frame, INIT_SLOT_VSPACE, 0x53000000, RIGHT_READ);
+	map_frame(make(OBJ_FRAME, 12), INIT_SLOT_VSPACE, 0x53001000, RIGHT_READ);	/* the table stays */
+	frame_unmap(frame);
+	for (unsigned i = 0; i < EVENTS; i++) {
+		bench_empty(1 + i % 37);
+		start = now();
+		frame_map(frame, INIT_SLOT_VSPACE, 0x53000000, RIGHT_READ, MAP_NORMAL);
+		map += now() - start;
+		bench_empty(1 + i % 37);
+		start = now();
+		frame_unmap(frame);
+		unmap += now() - start;
+	}
+	/* isb, mrs, the stub's eleven register moves and its svc. */
+	report("map_page", per_round(map, EVENTS) - 14);
+	report("unmap_page", per_round(unmap, EVENTS) - 14);
+}
+
+/* ---- personality ------------------------------------------------------------------------ */
+
+static void
+personality(uint64_t slot, uint64_t arg2)
+{
+	uint64_t start = now();
+
+	(void)arg2;
+	bench_signal_hvc(slot, ROUNDS);
+	shared->result[0] = now() - start;
+	start = now();
+	bench_poll_hvc(shared->slot[0], 1);
+	start = now();
+	bench_poll_hvc(shared->slot[0], ROUNDS);
+	shared->result[1] = now() - start;
+	shared->done = 1;
+	for (;;)
+		__asm__ volatile("wfi");
+}
+
+static void
+bench_hypercalls(void)
+{
+	uint32_t n = make(OBJ_NOTIFICATION, 0), nothing = make(OBJ_NOTIFICATION, 0);
+	uint64_t bits;
+
+	shared->done = 0;
+	shared->slot[0] = n;
+	thread_new(&(struct thread_plan){ .vspace = space_new(true), .entry = personality, .arg = make_badged(n, 1),
+		.priority = PRIORITY_LOW, .vcpu = true });
+	while (shared->done == 0)
+		sys_wait(nothing, now() + 62500, &bits);
+	report("hypercall_signal", per_round(shared->result[0], ROUNDS) - USER_SIGNAL);
+	report("hypercall_poll", per_round(shared->result[1], ROUNDS) - USER_POLL);
+}
+
+void
+test_main(void)
+{
+	const struct bootinfo *boot = (const struct bootinfo *)INIT_BOOTINFO_VADDR;
+	uint64_t start = now(), longest = 0;
+
+	ns_per_tick = 1000000000UL / info->timer_hz;
+	if (boot->exit_ticks != 0)
+		report("boot", (start - boot->exit_ticks) * ns_per_tick);
+	other_space = space_new(false);
+	bench_messages("server with its own time", false);
+	bench_messages("passive server", true);
+	bench_simple();
+	bench_signal_switch();
+	bench_interrupt();
+	bench_fault();
+	bench_map();
+	bench_hypercalls();
+	if (system_control_bench(INIT_SLOT_SYSTEM_CONTROL, 0, &longest) == OK && longest != 0)
+		report("longest_masked", longest * ns_per_tick);
+	finish();
+}
