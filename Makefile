@@ -98,12 +98,8 @@ $(addprefix linux/,$(LINUX_DIRS)): linux/%: | ports
 
 # The root archive is Linux's side and the same for every configuration.
 ROOT := $(TOP)/build/images/root.cpio
-PORTS_BUILT := $(wildcard build/ports/*/current)
-root: $(ROOT)
-$(ROOT): $(shell find images/root -type f 2>/dev/null) $(wildcard images/*.profile) images/mkroot $(PORTS_BUILT) | ports
-	$(SAY) ROOT '$(patsubst $(TOP)/%,%,$@)'
-	@mkdir -p $(@D)
-	$(Q)images/mkroot minimal $@
+root: | ports
+	$(Q)$(MAKE) -f .mk/image.mk ROOT=$(ROOT) root
 
 MEMBERS = init=$(BUILD)/base/init/init system.conf=base/system.conf pl011=$(BUILD)/drivers/pl011/pl011 \
 	uart16550=$(BUILD)/drivers/uart16550/uart16550 console=$(BUILD)/base/console/console \
@@ -119,7 +115,7 @@ image: $(IMAGE_PARTS)
 
 # The same system with the programs that tests start, and chaos, which may
 # restart other components.
-ROOT_TEST := $(TOP)/build/images/root-test.cpio
+ROOT_TEST := $(IMAGES)/root-test.cpio
 test-image: image linux-programs base/test/chaos
 	$(Q)$(MAKE) -f .mk/image.mk IMAGE=$(IMAGES)/test.img BUNDLE=$(IMAGES)/test.bundle \
 	    ROOT_TEST=$(ROOT_TEST) LINUX='$(addprefix $(BUILD)/,$(LINUX_DIRS))' \

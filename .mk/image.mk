@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
 #
-# One image from parts that are built: BUNDLE of MEMBERS (name=path …), then
-# IMAGE with kernel, loader and bundle.  For a test image also ROOT_TEST, the
-# root archive with the programs found in the folders LINUX.
-# Read by a make that the top Makefile starts once the parts are there.
+# Images, from parts that are built: ROOT, the root archive of PROFILE; BUNDLE of
+# MEMBERS (name=path …); IMAGE with kernel, loader and bundle.  A test image has
+# ROOT_TEST instead, the root archive with the programs of the folders LINUX.
+# Read by a make that the top Makefile starts when the parts are there, so that
+# their times count.
 
 SAY := @printf '  %-7s %s\n'
 short = $(patsubst $(CURDIR)/%,%,$@)
 TOOLS := $(BUILD)/boot/tools
 MEMBER_FILES := $(foreach m,$(MEMBERS),$(lastword $(subst =, ,$(m))))
 
+image: $(IMAGE)
+	@:
 $(IMAGE): $(BUNDLE) $(BUILD)/kernel/kernel.elf $(BUILD)/boot/BOOTAA64.EFI images/mkimage $(TOOLS)/mkslot
 	$(SAY) IMAGE '$(short)'
 	@MKSLOT=$(TOOLS)/mkslot images/mkimage -o $@ --loader $(BUILD)/boot/BOOTAA64.EFI \
@@ -21,12 +24,26 @@ $(BUNDLE): $(MEMBER_FILES) $(TOOLS)/mkbundle
 	@mkdir -p $(@D)
 	@$(TOOLS)/mkbundle -o $@.new $(MEMBERS) && mv $@.new $@
 
-ifneq ($(ROOT_TEST),)
-PROGRAMS := $(shell find $(LINUX) -maxdepth 1 -type f -perm /111 2>/dev/null)
-$(ROOT_TEST): $(PROGRAMS) images/mkroot $(wildcard images/*.profile) $(shell find images/root -type f)
+# What a root archive is made of; a port that was built again has a new `current`.
+PROFILE ?= minimal
+ROOT_PARTS := images/mkroot $(wildcard images/*.profile) $(shell find images/root) \
+	$(wildcard build/ports/*/current)
+root: $(ROOT)
+	@:
+.PHONY: image root
+
+ifneq ($(ROOT),)
+$(ROOT): $(ROOT_PARTS)
 	$(SAY) ROOT '$(short)'
 	@mkdir -p $(@D)
+	@images/mkroot $(PROFILE) $@
+endif
+
+ifneq ($(ROOT_TEST),)
+PROGRAMS := $(shell find $(LINUX) -maxdepth 1 -type f -perm /111 2>/dev/null)
+$(ROOT_TEST): $(PROGRAMS) $(ROOT_PARTS)
+	$(SAY) ROOT '$(short)'
 	@rm -rf $@.tests && mkdir -p $@.tests/usr/lib/tests
-	@cp $(PROGRAMS) $@.tests/usr/lib/tests/
-	@images/mkroot minimal $@ $@.tests && rm -rf $@.tests
+	@for p in $(PROGRAMS); do cp $$p $@.tests/usr/lib/tests/; done
+	@images/mkroot $(PROFILE) $@ $@.tests && rm -rf $@.tests
 endif
