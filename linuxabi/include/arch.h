@@ -38,7 +38,7 @@ arch_current(void)
 {
 	struct task *t;
 
-	__asm__("mrs %0, sp_el0" : "=r"(t));
+	__asm__("mrs %0, tpidr_el1" : "=r"(t));
 	return t;
 }
 

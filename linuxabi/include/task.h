@@ -121,7 +121,11 @@ struct task {
 	int8_t nice;
 	bool kernel_thread, idle;
 	bool queued;
-	uint64_t vruntime, slice_start, slice_used, exec_start;
+	uint64_t vruntime, slice_used;
+	uint64_t exec_total;		/* ns that it ran */
+	uint64_t samples_user, samples_system;
+	struct mm *mm_active;		/* loaded in TTBR0 while it runs */
+	bool yielding;
 	uint64_t affinity;
 	uint64_t wake_deadline;		/* of task_wait */
 	int policy, rt_priority;
@@ -192,12 +196,19 @@ void task_check_exit(void);			/* on the way to EL0: leave if the group exits */
 bool process_kill_others(void);			/* exec: end all other threads, wait for them */
 void process_notify_parent(struct process *);	/* SIGCHLD and wake-up; tasklist_lock held */
 long process_start_init(const char *path);	/* pid 1 */
+struct new_utsname;
+void uts_copy(struct new_utsname *);		/* uname, /proc/sys/kernel/{hostname,osrelease,version} */
+void uts_set_nodename(const char *);
+unsigned tasks_count(void);			/* threads of all programs */
+unsigned tasks_max(void);
 bool cred_may_signal(const struct task *target, int sig);
 uint64_t rlimit(unsigned resource);		/* current's soft limit */
 
 /* sched/ */
 void sched_init(void);
-void sched_init_cpu(void);			/* on each CPU, becomes its idle task */
+void sched_init_cpu(void);			/* on each CPU; current is its idle task */
+void sched_idle(void) __attribute__((noreturn));
+void sched_start_load(void);			/* begin to sample the load average */
 void schedule(void);				/* give the CPU away according to current->state */
 void sched_start(struct task *);		/* a new task becomes ready */
 bool task_wake(struct task *);			/* from any sleep but STOPPED; true if it slept */

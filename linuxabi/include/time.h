@@ -6,6 +6,7 @@
 #define LX_TIME_H
 
 #include <linux/time_types.h>
+#include "heap.h"
 #include "kernel.h"
 
 uint64_t clock_ticks(void);		/* CNTVCT_EL0 */
@@ -28,7 +29,7 @@ struct __kernel_timespec ns_timespec(uint64_t ns);
 struct timer {
 	uint64_t expires;		/* CLOCK_MONOTONIC */
 	void (*fn)(struct timer *);
-	uint64_t node[4];		/* private */
+	struct heap_node node;
 	int cpu;			/* -1: not queued */
 	bool running;
 };
