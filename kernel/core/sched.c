@@ -359,7 +359,9 @@ schedule_anew(struct cpu *c)
 			c->slice_end = now + t->sched->budget;
 		}
 	}
-	if (!stays) {
+	if (stays) {
+		c->charged = t->sched;		/* another client's, perhaps */
+	} else {
 		t = best >= 0 ? c->ready[best].head : NULL;
 		if (t != NULL)
 			run_queue_remove(t);
@@ -439,7 +441,8 @@ kernel_kick(void)
 	while ((t = c->release.head) != NULL) {
 		queue_remove(&c->release, t);
 		t->queued = QUEUED_NOT;
-		arch_thread_release(t);
+		if (arch_thread_is_live(t, c->id))	/* nobody took its place meanwhile */
+			arch_thread_release(t);
 		sched_place(t);
 	}
 	c->reschedule = 1;

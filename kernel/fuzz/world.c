@@ -23,6 +23,7 @@ enum {
 uint64_t fuzz_invocations;
 
 static struct cnode *arena;		/* the CSpace of the six */
+static uint32_t kept[THREADS];		/* init's own capabilities to some of them; 0: none */
 static uint32_t init_next;
 
 /* ---- bytes ---------------------------------------------------------------------- */
@@ -121,6 +122,11 @@ make_world(void)
 	for (unsigned i = 0; i < THREADS; i++)
 		AS_INIT(thread[i], THREAD_RESUME, 0);
 	for (unsigned i = 0; i < THREADS; i++) {
+		kept[i] = 0;
+		if (i & 1) {
+			kept[i] = init_next++;
+			AS_INIT(INIT_SLOT_CNODE, CNODE_COPY, kept[i], 0, thread[i], RIGHTS_ALL);
+		}
 		give(cnode, at++, thread[i], 0);
 		if (sched[i] != 0)
 			give(cnode, at++, sched[i], 0);
@@ -268,6 +274,25 @@ say_message(unsigned cpu, struct thread *t)
 	host_syscall(cpu, number == 10 ? SYS_SEND : number);
 }
 
+/* When nobody runs any more, whoever can is put on its feet; false: none. */
+static bool
+revive(void)
+{
+	bool any = false;
+
+	host_cpu = &cpus[0];
+	for (unsigned i = 0; i < THREADS; i++) {
+		struct slot *s = &cnode_slots(init_thread->cspace)[kept[i]];
+
+		if (kept[i] != 0 && s->type == OBJ_THREAD && thread_resume(init_thread, s) == OK)
+			any |= s->thread->sched != NULL;
+	}
+	cpus[0].arch.kicked = true;
+	host_settle();
+	host_advance(10000);
+	return any;
+}
+
 static void
 step(void)
 {
@@ -322,6 +347,8 @@ fuzz_run(const uint8_t *bytes, size_t count)
 	input_end = bytes + count;
 	make_world();
 	while (input < input_end) {
+		if (cpus[0].current == NULL && cpus[1].current == NULL && !revive())
+			break;
 		step();
 		if (check_everything() != 0) {
 			host_quiet = false;
