@@ -131,6 +131,74 @@ memory_at(void *context, uint64_t phys, uint64_t size)
 	return (const void *)phys;
 }
 
+/* ---- PCIe windows, where the tables do not name them ---------------------- */
+
+enum { SPACES = 512, DESCRIPTORS = 16 * 46 };
+
+static size_t
+read_spaces(struct bridge_space spaces[SPACES])
+{
+	static const struct efi_guid guid = EFI_DXE_SERVICES_GUID;
+	const struct efi_dxe_services *dxe = configuration_table(&guid);
+	struct efi_gcd_descriptor *map = NULL;
+	uint64_t count = 0;
+	size_t used = 0;
+
+	if (dxe == NULL || dxe->get_memory_space_map(&count, &map) != EFI_SUCCESS)
+		return 0;
+	for (uint64_t i = 0; i < count && used < SPACES; i++)
+		if (map[i].type == EFI_GCD_MMIO)
+			spaces[used++] = (struct bridge_space){ map[i].base, map[i].length, true };
+	efi->boot->free_pool(map);
+	return used;
+}
+
+static void
+read_bridge(struct bootinfo *info, struct efi_root_bridge *bridge,
+    const struct bridge_space *spaces, size_t count)
+{
+	void *descriptors = NULL;
+
+	if (bridge->configuration(bridge, &descriptors) != EFI_SUCCESS || descriptors == NULL)
+		return;
+	for (unsigned i = 0; i < info->ecam_count; i++) {
+		struct boot_ecam *ecam = &info->ecam[i];
+
+		if (ecam->segment != bridge->segment || ecam->mem32.size + ecam->mem64.size != 0)
+			continue;
+		bridge_windows(ecam, descriptors, DESCRIPTORS);
+		bridge_extend(ecam, spaces, count);
+		return;
+	}
+}
+
+static bool
+read_bridges(struct platform *p, struct complaint *why)
+{
+	static const struct efi_guid guid = EFI_ROOT_BRIDGE_GUID;
+	static struct bridge_space spaces[SPACES];
+	struct bootinfo *info = p->info;
+	efi_handle *handles = NULL;
+	uint64_t count = 0;
+	bool fine = true;
+
+	if (efi->boot->locate_handle_buffer(EFI_BY_PROTOCOL, &guid, NULL, &count, &handles) !=
+	    EFI_SUCCESS)
+		return true;
+	for (uint64_t i = 0; i < count; i++) {
+		void *bridge = NULL;
+
+		if (efi->boot->handle_protocol(handles[i], &guid, &bridge) == EFI_SUCCESS)
+			read_bridge(info, bridge, spaces, read_spaces(spaces));
+	}
+	for (unsigned i = 0; fine && i < info->ecam_count; i++)
+		fine = platform_range(p, info->ecam[i].mem32.base, info->ecam[i].mem32.size,
+		    BOOT_MEM_DEVICE, why) &&
+		    platform_range(p, info->ecam[i].mem64.base, info->ecam[i].mem64.size,
+		    BOOT_MEM_DEVICE, why);
+	return fine;
+}
+
 static void
 forget(struct platform *p)
 {
@@ -163,7 +231,7 @@ describe_platform(struct platform *p)
 	}
 	if (acpi != NULL) {
 		forget(p);
-		if (acpi_read(&memory, (uint64_t)acpi, p, &why))
+		if (acpi_read(&memory, (uint64_t)acpi, p, &why) && read_bridges(p, &why))
 			return;
 		print("tessera: %s\n", why.text);
 	}

@@ -177,6 +177,26 @@ struct efi_graphics {
 	} *mode;
 };
 
+struct efi_root_bridge {
+	void *services[17];
+	efi_status (*configuration)(struct efi_root_bridge *self, void **descriptors);
+	uint32_t segment;
+};
+
+/* UEFI PI 1.8 II-7: the DXE services table's beginning. */
+struct efi_gcd_descriptor {
+	uint64_t base, length, capabilities, attributes;
+	uint32_t type;			/* 3: memory-mapped I/O */
+	uint32_t pad;
+	void *image, *device;
+};
+enum { EFI_GCD_MMIO = 3 };
+struct efi_dxe_services {
+	struct efi_table_header header;
+	void *services[6];
+	efi_status (*get_memory_space_map)(uint64_t *count, struct efi_gcd_descriptor **map);
+};
+
 #define EFI_LOADED_IMAGE_GUID \
 	{ 0x5b1b31a1, 0x9562, 0x11d2, { 0x8e, 0x3f, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b } }
 #define EFI_DEVICE_PATH_GUID \
@@ -187,6 +207,10 @@ struct efi_graphics {
 	{ 0x3152bca5, 0xeade, 0x433d, { 0x86, 0x2e, 0xc0, 0x1c, 0xdc, 0x29, 0x1f, 0x44 } }
 #define EFI_GRAPHICS_GUID \
 	{ 0x9042a9de, 0x23dc, 0x4a38, { 0x96, 0xfb, 0x7a, 0xde, 0xd0, 0x80, 0x51, 0x6a } }
+#define EFI_ROOT_BRIDGE_GUID \
+	{ 0x2f707ebb, 0x4a1a, 0x11d4, { 0x9a, 0x38, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d } }
+#define EFI_DXE_SERVICES_GUID \
+	{ 0x05ad34ba, 0x6f02, 0x4214, { 0x95, 0x2e, 0x4d, 0xa0, 0x39, 0x8e, 0x2b, 0xb9 } }
 #define EFI_ACPI_20_GUID \
 	{ 0x8868e871, 0xe4f1, 0x11d3, { 0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81 } }
 #define EFI_DTB_GUID \

@@ -46,6 +46,20 @@ bool platform_master(struct platform *p, const char *name, size_t name_size, uin
 /* What both formats must have named; also adds the known devices' ranges. */
 bool platform_finish(struct platform *p, struct complaint *why);
 
+/*
+ * bridge.c: the windows of a PCIe host that no static table tells, from what
+ * UEFI's root bridge protocol says is in use (resource descriptors, ACPI 6.5
+ * 6.4.3.5.1), extended to the MMIO ranges around it that firmware's map of
+ * address spaces knows (UEFI PI 1.8 II-7.2.4).
+ */
+struct bridge_space {
+	uint64_t base;
+	uint64_t size;
+	bool mmio;
+};
+void bridge_windows(struct boot_ecam *ecam, const uint8_t *descriptors, size_t limit);
+void bridge_extend(struct boot_ecam *ecam, const struct bridge_space *spaces, size_t count);
+
 /* Ids [base, base + count) become [out, …) at `target`. */
 struct id_map {
 	uint64_t base;

@@ -108,7 +108,8 @@ def whole(source):
 
 def matrix(image):
     acpi, tree = whole("ACPI"), whole("device tree")
-    boot("edk2_acpi_a72", image, *acpi, *NVME_OFF, "nvme command 0x3 ")
+    boot("edk2_acpi_a72", image, *acpi, *NVME_OFF, "nvme command 0x3 ",
+         "mem64 0x8000000000+0x8000000000")
     boot("edk2_dt_a72_4", image, *tree, *NVME_OFF, "cpu 0x3 enabled 1", "masters 33", "seed 32",
          "mem32 0x10000000+0x2eff0000 mem64 0x8000000000+0x8000000000", cpus=4,
          machine=",virtualization=on,acpi=off")

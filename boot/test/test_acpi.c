@@ -319,6 +319,47 @@ TEST(redistributors_of_single_cpus_are_joined)
 	store_free(&s);
 }
 
+/* ---- windows of a PCIe host, as UEFI tells them ---------------------------- */
+
+static void
+descriptor(uint8_t *d, uint8_t type, uint64_t granularity, uint64_t base, uint64_t size,
+    uint64_t translation)
+{
+	memset(d, 0, 46);
+	d[0] = 0x8a;
+	d[1] = 0x2b;
+	d[3] = type;
+	put(d, 6, granularity, 8);
+	put(d, 14, base, 8);
+	put(d, 22, base + size - 1, 8);
+	put(d, 30, translation, 8);
+	put(d, 38, size, 8);
+}
+
+TEST(bridge_windows_grow_to_their_aperture)
+{
+	static const struct bridge_space spaces[] = {
+		{ 0x9000000, 0x1000, true }, { 0x10000000, 0x200000, true },
+		{ 0x10200000, 0x2edf0000, true }, { 0x40000000, 0x40000000, false },
+		{ 0x938000000, 0x8000000, true },
+	};
+	struct boot_ecam ecam = { .segment = 0 };
+	uint8_t list[4 * 46];
+
+	descriptor(list, 1, 32, 0x1000, 0x1000, 0);
+	descriptor(list + 46, 0, 32, 0x10000000, 0x200000, 0);
+	descriptor(list + 92, 0, 64, 0x939000000, 0x100000, 0xf0000000 - 0x938000000);
+	list[138] = 0x79;
+	bridge_windows(&ecam, list, sizeof(list));
+	CHECK(ecam.mem32.base == 0x10000000 && ecam.mem32.size == 0x200000);
+	CHECK(ecam.mem64.base == 0x939000000 && ecam.mem64_bus == 0xf1000000);
+	bridge_extend(&ecam, spaces, 5);
+	CHECK(ecam.mem32.base == 0x10000000 && ecam.mem32.size == 0x2eff0000);
+	CHECK(ecam.mem32_bus == 0x10000000);
+	CHECK(ecam.mem64.base == 0x938000000 && ecam.mem64.size == 0x8000000);
+	CHECK(ecam.mem64_bus == 0xf0000000);
+}
+
 /* ---- damage -------------------------------------------------------------- */
 
 TEST(wrong_checksums_name_their_table)

@@ -32,7 +32,7 @@ hash_in_parts(const uint8_t *data, size_t size, size_t part, char text[65])
 static bool
 b2sum(const uint8_t *data, size_t size, char text[65])
 {
-	char path[] = "/tmp/boot-test-XXXXXX", command[100];
+	char path[] = P_tmpdir "/boot-test-XXXXXX", command[100];
 	int fd = mkstemp(path);
 	FILE *file = fdopen(fd, "wb");
 	FILE *pipe;
