@@ -25,7 +25,7 @@ SAY := @printf '  %-7s %s\n'
 # ---- the folders --------------------------------------------------------------
 
 LIBRARIES := base/lib drivers/lib
-COMPONENTS := base/init base/console drivers/pl011 drivers/uart16550 base/test/chaos
+COMPONENTS := base/init base/console drivers/pl011 drivers/uart16550 base/test/chaos base/test/world
 LINUX_DIRS := $(patsubst %/Makefile,%,$(shell grep -lsE '^KIND *=+ *linux$$' tests/*/Makefile tests/*/*/Makefile))
 CHECKS := $(patsubst %/Makefile,%,$(shell find kernel boot base drivers linuxabi images -name Makefile 2>/dev/null | \
 	xargs grep -lE '^KIND *=+ *host-(test|fuzz)$$' | sort))
@@ -101,11 +101,13 @@ ROOT := $(TOP)/build/images/root.cpio
 root: | ports
 	$(Q)$(MAKE) -f .mk/image.mk ROOT=$(ROOT) root
 
+# WORLD= takes another personality, such as base/test/world, which has no Linux.
+WORLD ?= $(BUILD)/$(if $(wildcard linuxabi/Makefile),linuxabi/linuxabi,base/test/world/world)
 MEMBERS = init=$(BUILD)/base/init/init system.conf=base/system.conf pl011=$(BUILD)/drivers/pl011/pl011 \
 	uart16550=$(BUILD)/drivers/uart16550/uart16550 console=$(BUILD)/base/console/console \
-	$(if $(wildcard linuxabi/Makefile),linuxabi=$(BUILD)/linuxabi/linuxabi) rootfs.cpio=$(ROOT)
+	linuxabi=$(WORLD) rootfs.cpio=$(ROOT)
 IMAGE_PARTS := kernel boot tools base/init base/console drivers/pl011 drivers/uart16550 \
-	$(if $(wildcard linuxabi/Makefile),linuxabi) root
+	$(if $(wildcard linuxabi/Makefile),linuxabi) base/test/world root
 
 # The parts decide for themselves whether they are up to date; what they made
 # decides whether bundle and image are.

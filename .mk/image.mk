@@ -19,9 +19,14 @@ $(IMAGE): $(BUNDLE) $(BUILD)/kernel/kernel.elf $(BUILD)/boot/BOOTAA64.EFI images
 	    --kernel $(BUILD)/kernel/kernel.elf --bundle $(BUNDLE) --label '$(CONFIG)' \
 	    $(if $(CMDLINE),--cmdline '$(CMDLINE)')
 
-$(BUNDLE): $(MEMBER_FILES) $(TOOLS)/mkbundle
-	$(SAY) BUNDLE '$(short)'
+# Other members make another bundle, whatever their age.
+$(BUNDLE).members: FORCE
 	@mkdir -p $(@D)
+	@echo '$(MEMBERS)' | cmp -s - $@ || echo '$(MEMBERS)' > $@
+FORCE:
+
+$(BUNDLE): $(MEMBER_FILES) $(TOOLS)/mkbundle $(BUNDLE).members
+	$(SAY) BUNDLE '$(short)'
 	@$(TOOLS)/mkbundle -o $@.new $(MEMBERS) && mv $@.new $@
 
 # What a root archive is made of; a port that was built again has a new `current`.
@@ -30,7 +35,7 @@ ROOT_PARTS := images/mkroot $(wildcard images/*.profile) $(shell find images/roo
 	$(wildcard build/ports/*/current)
 root: $(ROOT)
 	@:
-.PHONY: image root
+.PHONY: image root FORCE
 
 ifneq ($(ROOT),)
 $(ROOT): $(ROOT_PARTS)
