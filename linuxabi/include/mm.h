@@ -71,6 +71,7 @@ struct mm {
 	struct vma *vma_dead;		/* their files are put when mm->lock is released */
 	unsigned default_flags;		/* mlockall(MCL_FUTURE): VMA_LOCKED */
 	bool dumpable, no_randomize;
+	uint32_t membarrier;		/* registered commands */
 	unsigned vma_count;
 	uaddr_t mmap_base;		/* mmap goes down from here */
 	uaddr_t brk_start, brk;

@@ -204,6 +204,11 @@ unsigned tasks_max(void);
 bool cred_may_signal(const struct task *target, int sig);
 uint64_t rlimit(unsigned resource);		/* current's soft limit */
 
+/* What other folders keep in a process; weak and empty in proc/hooks.c. */
+void process_timers_init(struct process *);	/* time/: itimer_real, posix_timers of a new process */
+void process_timers_exit(struct process *);	/* it ends: cancel and free; no locks */
+void process_timers_exec(struct process *);	/* POSIX timers go, the interval timer stays */
+
 /* sched/ */
 void sched_init(void);
 void sched_init_cpu(void);			/* on each CPU; current is its idle task */

@@ -72,7 +72,7 @@ oom_kill(void)
 	if (p != NULL && (!dying || now - last > RETRY_NS)) {
 		last = now;
 		if (!p->oom_victim)
-			klog(LOG_ERR, "Out of memory: Killed process %d (%s) anon-rss:%lukB, file-rss:%lukB, free:%lukB\n",
+			klog(LOG_ERR, "Out of memory: Killed process %d (%s) anon-rss:%lukB, file-rss:%lukB, free:%lukB",
 			    p->pid, p->leader->comm,
 			    (unsigned long)(p->leader->mm != NULL ? p->leader->mm->rss_anon * 4 : 0),
 			    (unsigned long)(p->leader->mm != NULL ? p->leader->mm->rss_file * 4 : 0),

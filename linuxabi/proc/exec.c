@@ -809,7 +809,7 @@ reset_registers(struct exec *x, struct task *t)
 	t->regs->pc = x->start;
 	t->regs->sp = x->sp;
 	t->regs->syscall = -1;
-	t->tpidr_el0 = 0;
+	arch_tls_set(0);
 	arch_fp_clear(t);
 }
 

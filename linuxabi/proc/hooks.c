@@ -10,4 +10,3 @@
 WEAK void process_timers_init(struct process *p) { (void)p; }
 WEAK void process_timers_exit(struct process *p) { (void)p; }
 WEAK void process_timers_exec(struct process *p) { (void)p; }
-WEAK void process_locks_exit(struct files *f) { (void)f; }

@@ -38,8 +38,6 @@ struct process *process_create(void);
 void process_set_group_locked(struct process *, int pgid);
 struct list *group_bucket_locked(int pgid);	/* processes of this and other groups, by group_node */
 void process_set_session_locked(struct process *, int sid);
-unsigned tasks_count(void);
-unsigned tasks_max(void);
 void tasks_counted(int delta);
 extern struct process kernel_process;		/* of kernel threads */
 
@@ -74,10 +72,5 @@ void pidfd_notify_locked(struct process *);
 struct rusage;
 void rusage_of(const struct usage *, struct rusage *);
 
-/* What other folders keep in a process; weak in hooks.c until they do. */
-void process_timers_init(struct process *);	/* time/: itimer_real, posix_timers */
-void process_timers_exit(struct process *);	/* process ends; no locks */
-void process_timers_exec(struct process *);	/* POSIX timers go, the interval timer stays */
-void process_locks_exit(struct files *);	/* fs/: POSIX locks of the process */
 
 #endif

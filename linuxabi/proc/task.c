@@ -196,7 +196,6 @@ task_create(void)
 	}
 	t->kstack = page_virt(stack);
 	ref_init(&t->refs, 2);
-	list_init(&t->run_node);
 	list_init(&t->thread_node);
 	list_init(&t->tid_node);
 	list_init(&t->robust_pi);
