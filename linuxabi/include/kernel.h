@@ -28,6 +28,7 @@ int kvsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
  * spinlocks of a rank below 110 held.  kzalloc clears. */
 void *kmalloc(size_t bytes);
 void *kzalloc(size_t bytes);
+void slab_init(void);			/* after page_init */
 void *krealloc(void *, size_t bytes);
 void kfree(void *);			/* NULL is fine */
 char *kstrdup(const char *);
