@@ -7,6 +7,7 @@
 port musl-runtime
 port busybox
 tree root
+dir 0755 etc/profile.d
 dir 0555 proc
 dir 0555 sys
 dir 0755 dev
