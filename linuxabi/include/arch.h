@@ -50,6 +50,7 @@ struct task *arch_switch(struct task *prev, struct task *next);	/* returns prev,
 void arch_task_init(struct task *, void (*fn)(void *), void *arg);	/* first switch runs fn(arg) */
 void arch_task_init_fork(struct task *child, const struct regs *parent);	/* first switch returns to EL0 with x0 = 0 */
 void arch_return_to_user(void) __attribute__((noreturn));	/* with current->regs: exec, first init */
+void arch_tls_set(uint64_t);		/* current's TPIDR_EL0: exec */
 void arch_fp_save(struct task *);	/* task->fp is up to date afterwards; any task that is not running, or current */
 void arch_fp_reload(struct task *);	/* task->fp was changed (sigreturn, ptrace) */
 void arch_fp_clear(struct task *);	/* exec */
@@ -59,6 +60,7 @@ void arch_cpu_relax(void);		/* YIELD; after many, yields the VCPU to the kernel 
 void arch_kick_cpu(unsigned cpu);	/* notification interrupt there */
 void arch_idle(void);			/* WFI with interrupts masked; returns when one is pending */
 void arch_timer_program(uint64_t ticks_absolute);	/* virtual timer compare; UINT64_MAX: off */
+void arch_stop_world(void) __attribute__((noreturn));	/* panic: a fault that the supervisor sees */
 void arch_power_off(void) __attribute__((noreturn));
 void arch_reset(void) __attribute__((noreturn));
 void arch_dump_regs(const struct regs *);

@@ -9,7 +9,9 @@
 
 #include "kernel.h"
 
+#ifndef LINEAR_BASE			/* host tests have it elsewhere */
 #define LINEAR_BASE	0xffff000000000000UL
+#endif
 
 struct mapping;
 

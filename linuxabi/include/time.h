@@ -14,6 +14,9 @@ uint64_t clock_hz(void);
 uint64_t clock_monotonic(void);		/* since boot of the world; also BOOTTIME */
 uint64_t clock_realtime(void);		/* since 1970 */
 void clock_set_realtime(uint64_t ns);	/* settimeofday; updates the vDSO page */
+struct world_info;
+void clock_init(const struct world_info *);
+uint64_t clock_to_ticks(uint64_t monotonic_ns);	/* the counter at that time */
 uint64_t uptime_boot_ns(void);		/* since the machine's loader started */
 
 static inline uint64_t timespec_ns(const struct __kernel_timespec *t)	/* saturates; caller checked it */
@@ -31,7 +34,6 @@ struct timer {
 	void (*fn)(struct timer *);
 	struct heap_node node;
 	int cpu;			/* -1: not queued */
-	bool running;
 };
 void timer_init(struct timer *, void (*fn)(struct timer *));
 void timer_start(struct timer *, uint64_t expires_ns);	/* moves it if queued */

@@ -22,6 +22,8 @@ static uint64_t round;			/* barrier_mutex */
 static uint64_t answered[MAX_CPUS];	/* the last round each CPU took part in */
 
 /* In the kick's interrupt handler. */
+void membarrier_interrupt(void);		/* arch/ */
+
 void
 membarrier_interrupt(void)
 {

@@ -237,6 +237,8 @@ task_kick(struct task *t)
 		arch_kick_cpu(cpu);
 }
 
+void sched_kicked(void);
+
 /* Kicked: there may be work to steal, or a signal to look at on the way out. */
 void
 sched_kicked(void)
@@ -496,6 +498,8 @@ task_wait(uint64_t deadline)
 }
 
 /* ---- start and idle ---- */
+
+static void idle_loop(struct runqueue *) __attribute__((noreturn));
 
 static void
 idle_loop(struct runqueue *rq)

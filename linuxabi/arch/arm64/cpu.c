@@ -9,6 +9,7 @@
 #include "cpu.h"
 #include "hyp.h"
 #include "internal.h"
+#include "log.h"
 
 enum { RELAX_SPINS = 1000, CNTV_ENABLE = 1, CNTV_MASK = 2 };
 
@@ -94,6 +95,7 @@ arch_task_init_fork(struct task *child, const struct regs *parent)
 	*child->regs = *parent;
 	child->regs->x[0] = 0;
 	child->regs->syscall = -1;
+	child->tpidr_el0 = read_sysreg(tpidr_el0);
 	child->context.x19_x30[11] = (uint64_t)task_first_user;
 }
 
@@ -114,6 +116,13 @@ arch_switch_space(struct mm *from, struct mm *to)
 {
 	if (from != to)
 		mm_activate(to);
+}
+
+void
+arch_tls_set(uint64_t value)
+{
+	current->tpidr_el0 = value;
+	write_sysreg(tpidr_el0, value);
 }
 
 void
@@ -152,7 +161,7 @@ static void end_world(uint32_t slot) __attribute__((noreturn));
 static void
 end_world(uint32_t slot)
 {
-	klog_flush();
+	log_emergency();
 	hyp_signal(slot);
 	irq_save();
 	for (;;)

@@ -10,6 +10,5 @@ void arch_irq_enable(void);
 void arch_switch_state(struct task *prev, struct task *next);
 void arch_switch_space(struct mm *from, struct mm *to);
 uint64_t hyp_stolen_ticks(unsigned cpu);
-void klog_flush(void);
 
 #endif

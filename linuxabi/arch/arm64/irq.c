@@ -15,6 +15,7 @@ enum { SPURIOUS = 1020 };
 void timer_interrupt(bool from_user);		/* time/timer.c */
 void log_channel_interrupt(void);		/* lib/log.c */
 void sched_kicked(void);
+void membarrier_interrupt(void);		/* proc/membarrier.c */
 
 void
 irq_init_cpu(void)
@@ -34,8 +35,10 @@ notification_interrupt(void)
 
 	if (sys_poll(WORLD_SLOT_VCPU_POLL + cpu_id(), &bits) != OK)
 		return;
-	if ((bits & WORLD_BIT_KICK) != 0)
+	if ((bits & WORLD_BIT_KICK) != 0) {
+		membarrier_interrupt();
 		sched_kicked();
+	}
 	if ((bits & (WORLD_BIT_CONSOLE | WORLD_BIT_PEER)) != 0)
 		console_channel_interrupt();
 	if ((bits & (WORLD_BIT_LOG | WORLD_BIT_PEER)) != 0)

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bring-up of a Linux world: from struct world_info (proto/world.h) to the first
+ * program.  VCPU 0 does it all and lets the others in when there is work for them.
+ */
+#include <proto/world.h>
+
+#include "arch/arm64/internal.h"
+#include "cpu.h"
+#include "fs.h"
+#include "futex.h"
+#include "log.h"
+#include "page.h"
+#include "random.h"
+#include "task.h"
+#include "tty.h"
+#include "vdso_data.h"
+
+void slab_init(void);
+void syscall_init(void);
+void main(uint64_t info_ipa) __attribute__((noreturn));
+void secondary_main(unsigned cpu) __attribute__((noreturn));
+
+static struct world_info world;
+static struct task boot_task = { .comm = "idle/0", .kernel_thread = true, .affinity = 1 };
+static struct task *secondary_tasks[MAX_CPUS];
+
+/* Where a panic ends: a touch of nothing is a fault of this component, and its
+ * supervisor decides what becomes of it. */
+void
+arch_stop_world(void)
+{
+	for (;;)
+		*(volatile uint64_t *)ipa_to_virt(0x7ffffff000) = 0;
+}
+
+static void
+world_check(const struct world_info *w)
+{
+	if (w->magic != WORLD_MAGIC || w->version != WORLD_VERSION)
+		panic("struct world_info is not version %u", WORLD_VERSION);
+	if (w->ram_count == 0 || w->ram_count > WORLD_MAX_RAM || w->vcpu_count == 0 || w->timer_hz == 0)
+		panic("struct world_info makes no sense");
+}
+
+/* "init=/path" of the command line, else the usual places. */
+static const char *
+init_argument(void)
+{
+	static char path[WORLD_CMDLINE];
+	const char *p = world.cmdline;
+
+	for (; *p != '\0'; p++) {
+		size_t n = 0;
+
+		if (strncmp(p, "init=", 5) != 0 || (p != world.cmdline && p[-1] != ' '))
+			continue;
+		for (p += 5; p[n] != '\0' && p[n] != ' '; n++)
+			path[n] = p[n];
+		path[n] = '\0';
+		return path;
+	}
+	return NULL;
+}
+
+static void
+start_first_program(void)
+{
+	static const char *const places[] = { "/sbin/init", "/bin/init", "/bin/sh" };
+	const char *named = init_argument();
+
+	if (named != NULL) {
+		if (process_start_init(named) == 0)
+			return;
+		panic("init=%s cannot be started", named);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(places); i++) {
+		if (process_start_init(places[i]) == 0)
+			return;
+	}
+	panic("there is no /sbin/init, /bin/init or /bin/sh");
+}
+
+static void
+archive_unpack(void)
+{
+	long error;
+
+	if (world.archive.size == 0)
+		return;
+	error = fs_unpack_cpio(ipa_to_virt(world.archive.base), world.archive.size);
+	if (error != 0)
+		klog(LOG_ERR, "root archive: error %ld; what was unpacked stays", -error);
+}
+
+/* The rest of the bring-up, as a task: it may sleep. */
+static void
+bring_up(void *arg)
+{
+	(void)arg;
+	fs_init();
+	syscall_init();
+	tty_init();
+	if (world.console != 0)
+		console_channel_init((uint64_t)ipa_to_virt(world.console));
+	archive_unpack();
+	klog(LOG_INFO, "Tessera Linux personality: %u CPUs, %lu MiB, %lu ms after power-on", cpu_count(),
+	    pages_total() * PAGE_SIZE >> 20, uptime_boot_ns() / 1000000);
+	start_first_program();
+}
+
+static void
+start_secondaries(void)
+{
+	for (unsigned cpu = 1; cpu < world.vcpu_count && cpu < MAX_CPUS; cpu++) {
+		char name[TASK_COMM];
+		struct task *t;
+
+		ksnprintf(name, sizeof(name), "idle/%u", cpu);
+		t = task_alloc(name);
+		if (t == NULL)
+			panic("no memory for CPU %u", cpu);
+		t->cpu = cpu;
+		t->affinity = 1UL << cpu;
+		secondary_stacks[cpu] = (uint64_t)t->kstack + (PAGE_SIZE << KSTACK_ORDER);
+		dcache_clean_invalidate(t, sizeof(*t));
+		secondary_tasks[cpu] = t;
+	}
+	mmu_open_gate();
+	while (cpu_count() < min(world.vcpu_count, (uint32_t)MAX_CPUS))
+		arch_cpu_relax();
+}
+
+void
+main(uint64_t info_ipa)
+{
+	write_sysreg(tpidr_el1, (uint64_t)&boot_task);
+	memcpy(&world, ipa_to_virt(info_ipa), sizeof(world));
+	mmu_init();
+	clock_init(&world);
+	cpu_init_this();
+	asid_init();
+	if (world.log != 0)
+		log_channel_init(ipa_to_virt(world.log));
+	world_check(&world);
+	page_init(&world);
+	slab_init();
+	random_init(&world);
+	sched_init();
+	sched_init_cpu();
+	mm_init();
+	signal_init();
+	futex_init();
+	proc_init();
+	arch_irq_enable();
+	start_secondaries();
+	sched_start_load();
+	if (kthread_create("bring-up", bring_up, NULL) == NULL)
+		panic("no memory for the first task");
+	sched_idle();
+}
+
+void
+secondary_main(unsigned cpu)
+{
+	write_sysreg(tpidr_el1, (uint64_t)secondary_tasks[cpu]);
+	cpu_init_this();
+	mmu_user_none();
+	sched_init_cpu();
+	sched_idle();
+}
