@@ -51,7 +51,11 @@ touches(const struct boot_range *r, const struct bridge_space *s)
 	    s->base <= r->base + r->size && r->base <= s->base + s->size;
 }
 
-/* Grows the window over every MMIO range that touches it, until none is left. */
+/*
+ * Grows the window over every MMIO range that touches it, until none is left.
+ * Firmware's map does not tell the host's window for I/O ports from the one for
+ * memory: where they adjoin (QEMU: the last 64 KiB), the result includes both.
+ */
 static void
 extend(struct boot_range *window, uint64_t *bus, const struct bridge_space *spaces, size_t count)
 {
