@@ -311,11 +311,18 @@ function mdoc_errors(list,  e, n, j, s)
 	return s
 }
 
+# mdoc wants each sentence on a line of its own.
+function sentences(s)
+{
+	gsub(/[.] /, ".\n", s)
+	return s
+}
+
 function emit_man(  i, k, o)
 {
 	if (object == "syscall") {
 		for (i = 1; i <= nsys; i++)
-			printf ".It %d Ns , Fn sys_%s\n%s\n", snum[i], sname[i], sdoc[i]
+			printf ".It Fn sys_%s\nNumber %d.\n%s\n", sname[i], snum[i], sentences(sdoc[i])
 		return
 	}
 	for (i = 1; i <= ninv; i++) {
@@ -330,7 +337,7 @@ function emit_man(  i, k, o)
 		printf "\nLabel %d", ilabel[i]
 		if (iright[i] != "")
 			printf ", needs\n.Dv RIGHT_%s", iright[i]
-		print " .\n" doc[i]
+		print " .\n" sentences(doc[i])
 		if (ierrors[i] != "")
 			printf "Errors:\n%s .\n", mdoc_errors(ierrors[i])
 	}
