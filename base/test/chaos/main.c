@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The component that kills another one, again and again at irregular times, to
- * see that the system does not mind.  What it may kill is its `allow kill` in
- * system.conf; it rings that bell of init and holds nothing else.
+ * The component that kills others, in turn and at irregular times, to see that
+ * the system does not mind.  What it may kill are its `allow kill` lines in
+ * system.conf; it rings those bells of init and holds nothing else.
  *
  * args: COUNT AFTER_MS MIN_MS MAX_MS
  * Its last line, "chaos: N kills", is what the boot test waits for.
@@ -58,7 +58,7 @@ component_main(const struct component_info *info)
 	}
 	sleep_ms(args[ARG_AFTER]);
 	for (killed = 0; killed < args[ARG_COUNT]; killed++) {
-		bell_ring(info->authority[0].slot);
+		bell_ring(info->authority[killed % info->authority_count].slot);
 		sleep_ms(args[ARG_MIN] + next_random(&random) % (args[ARG_MAX] - args[ARG_MIN] + 1));
 	}
 	log_line("chaos: %u kills", killed);
