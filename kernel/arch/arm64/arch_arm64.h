@@ -53,7 +53,7 @@ void gic_init(const struct bootinfo *boot);
 bool gic_cpu_init(struct arch_cpu *cpu);
 void gic_kick(const struct arch_cpu *cpu);
 void gic_vtimer_set_active(const struct arch_cpu *cpu, bool active);
-enum { INTID_KICK = 0, INTID_NONE = 1020 };	/* 1020 and above are special */
+enum { INTID_KICK = 0, INTID_SPI = 32, INTID_NONE = 1020 };	/* 1020 and above are special */
 uint32_t gic_timer_intid(void);
 uint32_t gic_vtimer_intid(void);
 
@@ -65,9 +65,13 @@ _Noreturn void secondary_main(struct cpu *cpu);
 void smp_cpu_prepare(struct cpu *cpu, unsigned id, uint64_t mpidr);
 
 /* lock.c */
+struct ticket_lock {
+	_Alignas(64) uint32_t next;	/* ticket for the next who comes */
+	uint32_t owner;			/* ticket that holds the lock */
+};
 void kernel_lock(void);
 void kernel_unlock(void);
-extern uint32_t lock_needed;		/* more than one CPU runs */
+void kernel_lock_init(unsigned count);
 
 /* stage2.c */
 void vspace_load(struct arch_vspace *v);
@@ -91,6 +95,7 @@ struct thread *trap_irq(void);
 struct thread *trap_syscall(struct thread *t);
 struct thread *trap_sync(struct thread *t, uint64_t esr);
 struct thread *trap_serror(struct thread *t, uint64_t esr);
+struct thread *trap_finish(struct thread *t);
 _Noreturn void cpu_enter_first(struct cpu *cpu);
 _Noreturn void resume(struct thread *t);	/* vectors.S */
 

@@ -21,17 +21,21 @@ offsets(void)
 	OFFSET("T_TPIDRRO", offsetof(struct thread, arch.tpidrro));
 	OFFSET("T_VSPACE", offsetof(struct thread, vspace));
 	OFFSET("T_VCPU", offsetof(struct thread, vcpu));
-	OFFSET("V_VTTBR", offsetof(struct vspace, arch.vttbr));
 	OFFSET("V_ARCH", offsetof(struct vspace, arch));
 	OFFSET("CPU_STACK_TOP", offsetof(struct cpu, arch.stack_top));
 	OFFSET("CPU_CRASH_STACK_TOP", offsetof(struct cpu, arch.crash_stack_top));
 	OFFSET("CPU_VSPACE", offsetof(struct cpu, arch.vspace));
 	OFFSET("CPU_ACTIVE_VCPU", offsetof(struct cpu, arch.active_vcpu));
 	OFFSET("CPU_FP_ON", offsetof(struct cpu, arch.fp_on));
+	OFFSET("CPU_LOCK_NEEDED", offsetof(struct cpu, arch.lock_needed));
+	OFFSET("TICKET_OWNER", offsetof(struct ticket_lock, owner));
+	OFFSET("ERROR_WOULD_BLOCK", ERR_WOULD_BLOCK);
 	OFFSET("CPU_CURRENT", offsetof(struct cpu, current));
 }
 
 /* vectors.S stores pairs across these. */
 static_assert(offsetof(struct thread, regs.pc) == offsetof(struct thread, regs.sp) + 8, "pair");
 static_assert(offsetof(struct thread, arch.tpidr) == offsetof(struct thread, regs.pstate) + 8, "pair");
+static_assert(offsetof(struct arch_vspace, vttbr) == 0, "vectors.S");
+static_assert(SYS_CALL == 0 && SYS_REPLY_RECV == 1 && SYS_SIGNAL == 6 && SYS_POLL == 8, "vectors.S");
 static_assert(sizeof(struct regs) % 16 == 0, "SP alignment");

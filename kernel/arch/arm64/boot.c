@@ -77,7 +77,7 @@ boot_main(struct bootinfo *boot)
 	if (!gic_cpu_init(&cpu->arch))
 		boot_stop("the boot CPU has no redistributor");
 	count = smp_start(boot);
-	lock_needed = count > 1;
+	kernel_lock_init(count);
 	kernel_lock();
 	kernel_start(boot, count);
 	kernel_unlock();

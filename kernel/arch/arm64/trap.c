@@ -7,6 +7,7 @@
  * kernel/core/fastpath.c.
  */
 #include "arch_arm64.h"
+#include <kernel/fastpath.h>
 
 /* ---- out ------------------------------------------------------------------ */
 
@@ -86,6 +87,15 @@ leave(struct cpu *cpu)
 	return t;
 }
 
+/* A fast path said who runs next. */
+struct thread *
+trap_finish(struct thread *t)
+{
+	load_thread(cpu_self(), t);
+	kernel_unlock();
+	return t;
+}
+
 static struct cpu *
 enter(void)
 {
@@ -122,43 +132,67 @@ wake_loaded_vcpu(struct cpu *cpu)
 }
 
 /*
- * Everything that is pending.  EOIR drops the priority; DIR ends the kernel's
- * own interrupts after their cause is gone.  A driver's stays active until its
- * handler acknowledges it, the virtual timer's until the personality does.
+ * Acknowledge the most urgent interrupt and drop its priority at once.  The
+ * kernel's own end by DIR when their cause is gone; a driver's stays active
+ * until its handler acknowledges it, the virtual timer's until the personality
+ * does.
  */
+static uint32_t
+acknowledge(void)
+{
+	uint32_t intid = (uint32_t)sysreg_read(ICC_IAR1) & 0xffffff;
+
+	if (intid < INTID_NONE) {
+		dsb_sy();	/* before what the handler does (GIC 4.1.1) */
+		sysreg_write(ICC_EOIR1, intid);
+	}
+	return intid;
+}
+
+static void
+take_own_interrupt(struct cpu *cpu, uint32_t intid)
+{
+	if (intid == gic_vtimer_intid()) {
+		wake_loaded_vcpu(cpu);
+		return;
+	}
+	if (intid == gic_timer_intid())
+		kernel_timer();
+	else
+		kernel_kick();
+	isb();			/* a new CNTHP_CVAL_EL2 lowers the line first */
+	arch_irq_ack(intid);
+}
+
 static void
 take_interrupts(struct cpu *cpu)
 {
-	for (;;) {
-		uint32_t intid = (uint32_t)sysreg_read(ICC_IAR1) & 0xffffff;
+	uint32_t intid;
 
-		if (intid >= INTID_NONE)
-			return;
-		dsb_sy();	/* the acknowledge before what the handler does (GIC 4.1.1) */
-		sysreg_write(ICC_EOIR1, intid);
-		isb();
-		if (intid == gic_vtimer_intid()) {
-			wake_loaded_vcpu(cpu);
-			continue;
-		}
-		if (intid >= 32) {
+	while ((intid = acknowledge()) < INTID_NONE) {
+		if (intid >= INTID_SPI)
 			kernel_interrupt(intid);
-			continue;
-		}
-		if (intid == gic_timer_intid())
-			kernel_timer();
 		else
-			kernel_kick();
-		isb();		/* a new CNTHP_CVAL_EL2 lowers the line first */
-		arch_irq_ack(intid);
+			take_own_interrupt(cpu, intid);
 	}
 }
 
+/* A driver's interrupt, the first of those pending, has a fast path. */
 struct thread *
 trap_irq(void)
 {
 	struct cpu *cpu = enter();
+	uint32_t intid = acknowledge();
+	struct thread *t;
 
+	if (intid >= INTID_SPI && intid < INTID_NONE) {
+		t = fastpath_interrupt(cpu, intid);
+		if (t != NULL)
+			return trap_finish(t);
+		kernel_interrupt(intid);
+	} else if (intid < INTID_NONE) {
+		take_own_interrupt(cpu, intid);
+	}
 	take_interrupts(cpu);
 	return leave(cpu);
 }
@@ -182,6 +216,8 @@ trap_syscall(struct thread *t)
 	struct cpu *cpu = enter();
 
 	kernel_syscall(t);
+	if (t->restarted == 0)
+		t->regs.x[9] = t->regs.x[10] = 0;	/* the invariant of arch/types.h */
 	return leave(cpu);
 }
 
@@ -189,7 +225,10 @@ static struct thread *
 fault(struct thread *t, uint32_t label, uint64_t address, uint64_t esr)
 {
 	struct cpu *cpu = enter();
+	struct thread *handler = fastpath_fault(cpu, t, label, address, esr);
 
+	if (handler != NULL)
+		return trap_finish(handler);
 	kernel_fault(t, label, address, esr);
 	return leave(cpu);
 }

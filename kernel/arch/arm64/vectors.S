@@ -80,14 +80,155 @@ vectors:
 	stp	x21, x22, [sp, #R_PSTATE]
 	.endm
 
+	/*
+	 * The kernel lock (lock.c) by hand: message words are in x2-x7.  Clobbers
+	 * x11-x15.  One CPU has nobody to exclude.
+	 */
+	.macro	lock_acquire cpu
+	ldr	w11, [\cpu, #CPU_LOCK_NEEDED]
+	cbnz	w11, 1f
+2:
+	.subsection 1
+1:	adrp	x12, kernel_ticket
+	add	x12, x12, :lo12:kernel_ticket
+3:	ldaxr	w13, [x12]
+	add	w14, w13, #1
+	stxr	w15, w14, [x12]
+	cbnz	w15, 3b
+	add	x12, x12, #TICKET_OWNER
+4:	ldar	w14, [x12]
+	cmp	w14, w13
+	b.ne	4b
+	b	2b
+	.previous
+	.endm
+
+	.macro	lock_release cpu
+	ldr	w11, [\cpu, #CPU_LOCK_NEEDED]
+	cbnz	w11, 1f
+2:
+	.subsection 1
+1:	adrp	x12, kernel_ticket
+	add	x12, x12, :lo12:kernel_ticket
+	add	x12, x12, #TICKET_OWNER
+	ldr	w13, [x12]
+	add	w13, w13, #1
+	stlr	w13, [x12]
+	b	2b
+	.previous
+	.endm
+
 lower_sync:
 	stp	x29, x30, [sp, #R_X + 232]
 	mrs	x30, esr_el2
 	lsr	w29, w30, #26
 	cmp	w29, #EC_SVC64
-	b.eq	syscall
+	b.ne	not_svc
+	cmp	x8, #1			// SYS_CALL 0, SYS_REPLY_RECV 1
+	b.hi	simple_call
+	cbnz	x9, syscall		// a deadline: not common
+
+	/*
+	 * Call and reply_recv.  The words stay in x2-x7 all the way to the
+	 * receiver; x28 is the sender, x27 this CPU.
+	 */
+	stp	x0, x1, [sp, #R_X + 0]
+	save_preserved
+	mov	x28, sp
+	mrs	x27, tpidr_el2
+	ldr	x29, [x27, #CPU_STACK_TOP]
+	mov	sp, x29
+	mov	x26, x10
+	lock_acquire x27
+	cbnz	x8, fast_reply_recv
+	bl	fastpath_call
+	cbz	x0, call_slow
+
+	/* x0 takes over with the message; all that the ABI does not preserve is
+	 * zero in its memory but x8, the badge, and x1. */
+	.macro	fast_exit
+	ldr	x9, [x0, #T_VSPACE]
+	ldr	x10, [x9, #V_ARCH]!	// vttbr is first
+	cbz	x10, fast_no_vmid
+	msr	vttbr_el2, x10
+	str	x9, [x27, #CPU_VSPACE]
+	ldr	w9, [x27, #CPU_FP_ON]
+	cbnz	w9, 8f
+9:	lock_release x27
+	ldp	x9, x10, [x0, #R_SP]
+	ldp	x11, x12, [x0, #R_PSTATE]
+	ldr	x13, [x0, #T_TPIDRRO]
+	msr	sp_el0, x9
+	msr	elr_el2, x10
+	msr	spsr_el2, x11
+	msr	tpidr_el0, x12
+	msr	tpidrro_el0, x13
+	mov	sp, x0
+	ldr	x1, [sp, #R_X + 8]
+	ldp	x8, x9, [sp, #R_X + 64]
+	ldp	x10, x11, [sp, #R_X + 80]
+	ldp	x12, x13, [sp, #R_X + 96]
+	ldp	x14, x15, [sp, #R_X + 112]
+	ldp	x16, x17, [sp, #R_X + 128]
+	ldp	x18, x19, [sp, #R_X + 144]
+	ldp	x20, x21, [sp, #R_X + 160]
+	ldp	x22, x23, [sp, #R_X + 176]
+	ldp	x24, x25, [sp, #R_X + 192]
+	ldp	x26, x27, [sp, #R_X + 208]
+	ldp	x28, x29, [sp, #R_X + 224]
+	ldr	x30, [sp, #R_X + 240]
+	mov	x0, #0
+	eret
+	.subsection 1
+8:	ldr	x9, =CPTR_FP_OFF
+	msr	cptr_el2, x9
+	str	wzr, [x27, #CPU_FP_ON]
+	b	9b
+	.previous
+	.endm
+
+	fast_exit
+
+fast_reply_recv:
+	mov	x1, x10
+	bl	fastpath_reply_recv
+	cbz	x0, reply_slow
+	tbnz	x0, #0, reply_full
+	fast_exit
+
+	/* A fault was answered: the faulting thread's registers are in memory. */
+reply_full:
+	bic	x0, x0, #1
+	b	finish
+
+	/* The receiver's space has no VMID at the moment: C gives it one. */
+fast_no_vmid:
+	str	xzr, [x0, #R_X + 0]
+	stp	x2, x3, [x0, #R_X + 16]
+	stp	x4, x5, [x0, #R_X + 32]
+	stp	x6, x7, [x0, #R_X + 48]
+finish:
+	bl	trap_finish
+	b	resume
+
+call_slow:
+	mov	x8, #0
+	b	1f
+reply_slow:
+	mov	x8, #1
+1:	lock_release x27
+	stp	x2, x3, [x28, #R_X + 16]
+	stp	x4, x5, [x28, #R_X + 32]
+	stp	x6, x7, [x28, #R_X + 48]
+	str	x8, [x28, #R_X + 64]
+	str	x26, [x28, #R_X + 80]
+	mov	x0, x28
+	bl	trap_syscall
+	b	resume
+
+not_svc:
 	cmp	w29, #EC_HVC64
-	b.eq	syscall
+	b.eq	simple_call
 sync_slow:
 	save_rest
 	mov	x0, sp
@@ -101,7 +242,90 @@ lower_other_sync:
 	mrs	x30, esr_el2
 	b	sync_slow
 
-/* x11-x17 are clobbered by the ABI; their words in memory are zero already. */
+	/*
+	 * Signal and poll mostly change nothing for their caller: C preserves
+	 * x18-x28 for us, so they are saved only if another thread has to run.
+	 * x29 is the caller.
+	 */
+	.macro	lean_enter
+	stp	x0, x1, [sp, #R_X + 0]
+	mov	x29, sp
+	mrs	x30, tpidr_el2
+	ldr	x9, [x30, #CPU_STACK_TOP]
+	mov	sp, x9
+	lock_acquire x30
+	.endm
+
+	.macro	lean_exit
+	mrs	x30, tpidr_el2
+	lock_release x30
+	mov	sp, x29
+	mov	x1, #0
+	mov	x2, #0
+	mov	x3, #0
+	mov	x4, #0
+	mov	x5, #0
+	mov	x6, #0
+	mov	x7, #0
+	ldp	x9, x10, [sp, #R_X + 72]	// zeros
+	ldp	x11, x12, [sp, #R_X + 88]
+	ldp	x13, x14, [sp, #R_X + 104]
+	ldp	x15, x16, [sp, #R_X + 120]
+	ldr	x17, [sp, #R_X + 136]
+	ldp	x29, x30, [sp, #R_X + 232]
+	eret
+	.endm
+
+simple_call:
+	cmp	x8, #6			// SYS_SIGNAL
+	b.eq	lean_signal
+	cmp	x8, #8			// SYS_POLL
+	b.ne	syscall
+
+	lean_enter
+	bl	fastpath_poll
+	cbz	x0, poll_slow
+	mov	x8, x1
+	mov	x9, #ERROR_WOULD_BLOCK
+	cmp	x1, #0
+	csel	x0, xzr, x9, ne
+	lean_exit
+
+lean_signal:
+	lean_enter
+	bl	fastpath_signal
+	cmp	x0, x29
+	b.ne	signal_other
+	mov	x0, #0
+	mov	x8, #0
+	lean_exit
+
+	/* Somebody more urgent was woken.  The signal itself is done. */
+signal_other:
+	cbz	x0, signal_slow
+	mov	sp, x29
+	save_preserved
+	str	xzr, [sp, #R_X + 0]
+	kernel_stack x29
+	b	finish
+
+	/* x0 and x1 are saved; the words in memory are old ones of the caller. */
+signal_slow:
+	mov	x8, #6
+	b	1f
+poll_slow:
+	mov	x8, #8
+1:	mrs	x30, tpidr_el2
+	lock_release x30
+	mov	sp, x29
+	str	x8, [sp, #R_X + 64]
+	save_preserved
+	mov	x0, sp
+	kernel_stack x29
+	bl	trap_syscall
+	b	resume
+
+/* All others.  x11-x17 are clobbered by the ABI; their words in memory are zero. */
 syscall:
 	stp	x0, x1, [sp, #R_X + 0]
 	stp	x2, x3, [sp, #R_X + 16]

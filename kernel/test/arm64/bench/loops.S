@@ -93,7 +93,11 @@ begin bench_pager
 	svc	#0
 	mov	x22, #1
 	movk	x22, #1, lsl #16
+	mov	x23, #0
+	mov	x24, #0x50000000	// the shared page
 1:	add	x2, x2, #4
+	add	x23, x23, #1
+	str	x23, [x24]
 	mov	x1, x22
 	mov	x0, x20
 	mov	x8, #1

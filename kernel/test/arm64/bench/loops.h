@@ -12,7 +12,7 @@
 
 enum {
 	USER_CALL = 7 + 6,	/* bench_call and bench_server */
-	USER_FAULT = 3 + 8,	/* bench_faulter and bench_pager; the faulting load counts */
+	USER_FAULT = 3 + 10,	/* bench_faulter and bench_pager; the faulting load counts */
 	USER_EMPTY = 2,
 	USER_SIGNAL = 6, USER_POLL = 6, USER_YIELD = 4,
 	GAP_WAKE = 4,		/* str, mov, mov, svc in bench_signaller */
@@ -27,7 +27,8 @@ void bench_signal(uint64_t slot, uint64_t rounds);
 void bench_poll(uint64_t slot, uint64_t rounds);
 void bench_yield(uint64_t rounds);
 
-/* Access an unmapped address again and again; the pager skips the load. */
+/* Access an unmapped address again and again; the pager skips the load and
+ * counts in the first word of the shared page. */
 void bench_faulter(uint64_t address, uint64_t arg2);
 void bench_pager(uint64_t ep, uint64_t reply);
 

@@ -44,4 +44,14 @@ kernel_to_phys(const void *p)
 
 bool kernel_lock_held(void);
 
+/* The first word of the message that a fast path moves (fastpath.c leaves x2 alone). */
+static inline uint64_t
+fastpath_word0(void)
+{
+	uint64_t word;
+
+	__asm__ volatile("mov %0, x2" : "=r"(word));
+	return word;
+}
+
 #endif

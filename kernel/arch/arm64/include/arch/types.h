@@ -68,6 +68,7 @@ struct arch_cpu {
 	struct thread *loaded_thread;	/* the thread of loaded_vcpu */
 	struct thread *fp_owner;	/* whose FP state is in the registers */
 	uint32_t fp_on;			/* CPTR_EL2.TFP is clear */
+	uint32_t lock_needed;		/* there are other CPUs */
 	uint32_t started;		/* set by the CPU itself */
 	uint64_t mpidr;
 	uint64_t sgi_target;		/* ICC_SGI1R_EL1 value that reaches it */
