@@ -775,7 +775,7 @@ exchange_mm(struct task *t, struct mm *mm)
 	if (old != NULL)
 		t->usage.maxrss_kib = max(t->usage.maxrss_kib, mm_maxrss_kib(old));
 	irq = spin_lock_irqsave(&tasklist_lock);
-	t->mm = mm;
+	t->mm = t->mm_active = mm;
 	mm_activate(mm);
 	spin_unlock_irqrestore(&tasklist_lock, irq);
 	if (old != NULL)

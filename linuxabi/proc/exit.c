@@ -37,10 +37,25 @@ exit_mm(struct task *t)
 	task_release_mm(t);
 	t->usage.maxrss_kib = max(t->usage.maxrss_kib, mm_maxrss_kib(mm));
 	irq = spin_lock_irqsave(&tasklist_lock);
-	t->mm = NULL;
+	t->mm = t->mm_active = NULL;
 	mm_activate(NULL);		/* this CPU leaves the tables before they may go */
 	spin_unlock_irqrestore(&tasklist_lock, irq);
 	mm_put(mm);
+}
+
+/* Others look at these with tasklist_lock held (procfs, umount). */
+static void
+exit_files(struct task *t)
+{
+	uint64_t irq = spin_lock_irqsave(&tasklist_lock);
+	struct files *files = t->files;
+	struct fs_context *fs = t->fs;
+
+	t->files = NULL;
+	t->fs = NULL;
+	spin_unlock_irqrestore(&tasklist_lock, irq);
+	files_put(files);
+	fs_context_put(fs);
 }
 
 /* --- process groups --- */
@@ -328,10 +343,7 @@ task_exit(int code)
 	}
 	t->exit_code = code;
 	exit_mm(t);
-	files_put(t->files);
-	t->files = NULL;
-	fs_context_put(t->fs);
-	t->fs = NULL;
+	exit_files(t);
 	tasks_counted(-1);
 	user_tasks_add(t->cred->uid, -1);
 	last = thread_unlink(p, t);
