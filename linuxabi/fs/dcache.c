@@ -211,14 +211,24 @@ dentry_unlink_dead(struct dentry *d)
 	__atomic_fetch_sub(&count, 1, __ATOMIC_RELAXED);
 }
 
+/* A name lets go of its inode; without other names that ends the inode's watches. */
+static void
+inode_release(struct inode *i)
+{
+	if (i == NULL)
+		return;
+	if (unlikely(i->notify != NULL) && i->nlink == 0)
+		notify_unlinked(i);
+	inode_put(i);
+}
+
 /* Frees a dead dentry; returns its parent, whose reference goes to the caller. */
 static struct dentry *
 dentry_free(struct dentry *d)
 {
 	struct dentry *parent = d->parent == d ? NULL : d->parent;
 
-	if (d->inode != NULL)
-		inode_put(d->inode);
+	inode_release(d->inode);
 	if (d->name != d->inline_name)
 		grace_free(d->name, NULL);
 	grace_free(d, dentry_cache);
@@ -429,8 +439,7 @@ dentry_delete(struct dentry *d)
 		hash_remove(d);
 	}
 	spin_unlock(&dcache_lock);
-	if (gone != NULL)
-		inode_put(gone);
+	inode_release(gone);
 }
 
 /* ---- rename ---- */

@@ -131,6 +131,20 @@ files_copy(struct files *old)
 	return f;
 }
 
+/* What close(2) does beside giving the reference up. */
+static long
+file_close(struct file *file, struct files *owner)
+{
+	long r = 0;
+
+	if (file->ops->flush != NULL)
+		r = file->ops->flush(file);
+	if (file->inode != NULL && !list_empty(&file->inode->locks))
+		locks_close(file, owner);
+	file_put(file);
+	return r;
+}
+
 void
 files_put(struct files *f)
 {
@@ -140,15 +154,12 @@ files_put(struct files *f)
 		for (uint64_t used = f->used[w]; used != 0; used &= used - 1) {
 			struct file *file = f->table[w * 64 + (unsigned)__builtin_ctzll(used)];
 
-			if (file == NULL)
-				continue;
-			if (file->ops->flush != NULL)
-				file->ops->flush(file);
-			file_put(file);
+			if (file != NULL)
+				file_close(file, f);
 		}
 	kfree(f->table);
 	kfree(f->cloexec);
-	kfree(f);
+	grace_free(f, NULL);	/* partner: files_of */
 }
 
 /* ---- lookup ---- */
@@ -179,13 +190,27 @@ fd_get(int fd)
 	return f;
 }
 
+/* Another task's table: it may exit or exec meanwhile, its memory waits for the section. */
+struct files *
+files_of(struct task *t)
+{
+	struct files *fs;
+
+	read_begin();
+	fs = READ_ONCE(t->files);
+	if (fs != NULL && !ref_get_unless_zero(&fs->refs))
+		fs = NULL;
+	read_end();
+	return fs;
+}
+
 struct file *
 fd_get_task(struct task *t, int fd)
 {
-	struct files *fs = t->files;
+	struct files *fs = files_of(t);
 	struct file *f;
 
-	if (fs == NULL || !ref_get_unless_zero(&fs->refs))
+	if (fs == NULL)
 		return NULL;
 	spin_lock(&fs->lock);
 	f = (unsigned)fd < fs->size ? fs->table[fd] : NULL;
@@ -318,20 +343,6 @@ fd_take_locked(struct files *f, unsigned fd)
 	return file;
 }
 
-/* What close(2) does beside giving the reference up. */
-static long
-file_close(struct file *file)
-{
-	long r = 0;
-
-	if (file->ops->flush != NULL)
-		r = file->ops->flush(file);
-	if (file->inode != NULL && !list_empty(&file->inode->locks))
-		locks_close(file);
-	file_put(file);
-	return r;
-}
-
 long
 fd_close(int fd)
 {
@@ -341,7 +352,7 @@ fd_close(int fd)
 	spin_lock(&f->lock);
 	file = fd_take_locked(f, (unsigned)fd);
 	spin_unlock(&f->lock);
-	return file == NULL ? -EBADF : file_close(file);
+	return file == NULL ? -EBADF : file_close(file, f);
 }
 
 long
@@ -363,7 +374,7 @@ files_exec(struct files *f)
 			spin_unlock(&f->lock);
 			if (file == NULL)
 				break;
-			file_close(file);
+			file_close(file, f);
 		}
 }
 
@@ -447,7 +458,7 @@ sys_dup3(uint64_t oldfd, uint64_t newfd64, uint64_t flags)
 	bit_put(fs->cloexec, newfd, (flags & O_CLOEXEC) != 0);
 	spin_unlock(&fs->lock);
 	if (old != NULL)
-		file_close(old);
+		file_close(old, fs);
 	return newfd;
 }
 

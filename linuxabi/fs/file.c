@@ -11,6 +11,7 @@ static struct kcache *file_cache;
 static uint64_t files_open;
 static struct super *anon_super;
 static struct inode *anon_inode;
+static struct mount *anon_mount;
 
 enum { FILE_MAX = 1 << 20 };
 
@@ -94,6 +95,43 @@ file_put(struct file *f)
 		file_release(f);
 }
 
+/* ---- files without a path, as /proc/<pid>/fd shows them ---- */
+
+size_t
+file_link_text(struct file *f, char *buf, size_t size)
+{
+	if (f->anon_name == NULL)
+		return strlcpy(buf, "anon_inode:[unknown]", size);
+	if (f->inode != anon_inode)
+		return (size_t)ksnprintf(buf, size, "%s:[%lu]", f->anon_name, (unsigned long)f->inode->ino);
+	return (size_t)ksnprintf(buf, size, "anon_inode:%s", f->anon_name);
+}
+
+long
+file_link_path(struct file *f, struct path *out)
+{
+	char name[64];
+	struct dentry *d;
+
+	if (f->path.dentry != NULL) {
+		*out = f->path;
+		path_get(out);
+		return 0;
+	}
+	if (f->inode == NULL)
+		return -ENOENT;
+	file_link_text(f, name, sizeof(name));
+	d = dentry_alloc_anon(anon_super, name);
+	if (d == NULL)
+		return -ENOMEM;
+	d->flags |= DF_RAW;
+	inode_get(f->inode);
+	d->inode = f->inode;
+	mount_get(anon_mount);
+	*out = (struct path){ anon_mount, d };
+	return 0;
+}
+
 /* ---- for the kernel itself ---- */
 
 ssize_t
@@ -157,7 +195,20 @@ fs_context_put(struct fs_context *c)
 		return;
 	path_put(&c->root);
 	path_put(&c->cwd);
-	kfree(c);
+	grace_free(c, NULL);	/* partner: fs_context_of */
+}
+
+struct fs_context *
+fs_context_of(struct task *t)
+{
+	struct fs_context *c;
+
+	read_begin();
+	c = READ_ONCE(t->fs);
+	if (c != NULL && !ref_get_unless_zero(&c->refs))
+		c = NULL;
+	read_end();
+	return c;
 }
 
 void
@@ -170,7 +221,11 @@ file_init(void)
 	if (file_cache == NULL || anon_super == NULL)
 		panic("no memory for open files");
 	anon_inode = inode_alloc(anon_super, S_IRUSR | S_IWUSR);
-	if (anon_inode == NULL)
+	if (anon_inode != NULL)
+		anon_super->root = dentry_root(anon_super, anon_inode);
+	if (anon_super->root != NULL)
+		anon_mount = mount_kernel(anon_super);
+	if (anon_mount == NULL)
 		panic("no memory for open files");
 }
 

@@ -17,6 +17,7 @@
 #include <asm/resource.h>
 #include "fs.h"
 #include "syscall.h"
+#include "tty.h"
 
 /*
  * Read sections.  A task in one may look at dentries, inodes and mounts
@@ -59,6 +60,7 @@ enum {
 	DF_MOUNTPOINT = 4,	/* ->mounted is not NULL */
 	DF_NOCACHE = 8,		/* never hashed: every lookup asks the file system */
 	DF_ANON = 16,		/* no parent and no place in the tree (memfd) */
+	DF_RAW = 64,		/* DF_ANON, and its name is the whole text: "pipe:[7]" */
 	DF_PINNED = 32,		/* the file system holds a reference: the tree is its only store */
 };
 enum { DREF_DEAD = -(1 << 30) };
@@ -193,6 +195,10 @@ unsigned files_count(struct files *);
 struct file *files_nth(struct files *, unsigned from, unsigned *fd);	/* next open one, with a reference */
 bool files_cloexec(struct files *, unsigned fd);
 uint64_t file_count(void);
+struct files *files_of(struct task *);	/* with a reference, or NULL */
+struct fs_context *fs_context_of(struct task *);
+long file_link_path(struct file *, struct path *);	/* what /proc/<pid>/fd/N leads to */
+size_t file_link_text(struct file *, char *buf, size_t size);	/* and what it reads as */
 extern const struct file_ops path_only_ops, fifo_ops, pipe_ops;
 long fd_dup_from(struct file *, uint64_t from, bool cloexec);
 long fd_set_cloexec(unsigned fd, bool on);
@@ -221,10 +227,9 @@ void tmpfs_init(void);
 long tmpfs_adopt(struct inode *, const void *data, size_t size);	/* cpio: fill without a copy where possible */
 
 /* Locks (locks.c). */
-void locks_close(struct file *);		/* close(2) by current->files: POSIX locks go */
+void locks_close(struct file *, struct files *);	/* close(2) by a table: its POSIX locks go */
 void locks_release(struct file *);		/* last reference: flock and OFD */
 long locks_fcntl(struct file *, unsigned cmd, uaddr_t arg, int fd);
-void locks_print(struct seq *);
 
 /* Pipes (pipe.c). */
 long pipe_fcntl(struct file *, unsigned cmd, uint64_t arg);
@@ -244,6 +249,7 @@ void epoll_fdinfo(struct file *, struct seq *);
 extern uint32_t notify_active;		/* number of watches */
 void notify_slow(const struct path *, struct dentry *, struct inode *, uint32_t mask);
 void notify_name_slow(struct inode *dir, const char *name, uint32_t mask, uint32_t cookie);
+void notify_unlinked(struct inode *);
 void notify_inode_gone(struct inode *);
 void notify_super_gone(struct super *);
 void inotify_init(void);
@@ -278,6 +284,24 @@ struct seq {
 void seq_free(struct seq *);
 void seq_char(struct seq *, char);
 void seq_escape(struct seq *, const char *);	/* mount table: space, tab, newline, backslash as octal */
+
+/* procfs: a directory and its files (procfs.c), processes (procfs_pid.c), the system (procfs_sys.c). */
+enum { PROC_TEXT_RW = 1 };
+struct proc_node;
+struct proc_text {			/* what an inode of a generated file has in private_ */
+	long (*show)(struct seq *, void *);
+	long (*store)(const char *, size_t, void *);
+	void *arg;
+};
+extern const struct file_ops proc_text_ops;
+extern struct super *proc_super;
+struct inode *proc_inode(uint32_t mode, uint64_t ino, const struct inode_ops *, const struct file_ops *, void *private_);
+long proc_pid_lookup(struct dentry *, const char *name);	/* /proc/<pid> */
+bool proc_pid_emit(struct dir_context *, loff_t first);
+void procfs_sys_init(void);
+void chrdev_print(struct seq *);
+int proc_number(const char *);		/* of a name, or -1 */
+static inline long proc_text_show(const struct proc_text *t, struct seq *s) { return t->show(s, t->arg); }
 
 /* Parts that fs_init starts. */
 void procfs_init(void);

@@ -228,9 +228,9 @@ owner_drop(struct inode *i, enum lock_kind kind, const void *owner)
 }
 
 void
-locks_close(struct file *f)
+locks_close(struct file *f, struct files *owner)
 {
-	owner_drop(f->inode, LOCK_POSIX, current->files);
+	owner_drop(f->inode, LOCK_POSIX, owner);
 }
 
 void

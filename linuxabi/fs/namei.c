@@ -816,6 +816,8 @@ path_text_locked(const struct path *path, const struct path *root, char *buf, ch
 
 	if (!text_prepend(&p, buf, "", 1))
 		return ERR_PTR(-ENAMETOOLONG);
+	if (d->flags & DF_RAW)
+		return text_prepend(&p, buf, d->name, d->len) ? p : ERR_PTR(-ENAMETOOLONG);
 	if (deleted && (dentry_unlinked(d) || (d->flags & DF_ANON) != 0) && !text_prepend(&p, buf, " (deleted)", 10))
 		return ERR_PTR(-ENAMETOOLONG);
 	full = p;

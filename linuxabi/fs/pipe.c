@@ -517,6 +517,7 @@ pipe_files(struct file *out[2], unsigned flags)
 	p->readers = p->writers = 1;
 	p->reader_opens = p->writer_opens = 1;
 	p->files = 2;
+	i->fifo = p;		/* open of /proc/self/fd/N takes it for a FIFO */
 	inode_put(i);		/* the files have theirs */
 	return 0;
 
