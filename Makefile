@@ -107,7 +107,7 @@ MEMBERS = init=$(BUILD)/base/init/init system.conf=base/system.conf pl011=$(BUIL
 	uart16550=$(BUILD)/drivers/uart16550/uart16550 console=$(BUILD)/base/console/console \
 	linuxabi=$(WORLD) rootfs.cpio=$(ROOT)
 IMAGE_PARTS := kernel boot tools base/init base/console drivers/pl011 drivers/uart16550 \
-	$(if $(wildcard linuxabi/Makefile),linuxabi) base/test/world root
+	$(if $(filter %/linuxabi,$(WORLD)),linuxabi,base/test/world) root
 
 # The parts decide for themselves whether they are up to date; what they made
 # decides whether bundle and image are.
