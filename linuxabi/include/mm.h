@@ -63,6 +63,7 @@ struct mm {
 	refcount_t refs;		/* users count as one, plus lookers (procfs, lazily active CPUs) */
 	struct mutex lock;		/* rank 30: areas and page tables */
 	uint64_t *pgd;			/* level-0 table */
+	struct page *tables;		/* all tables, chained by private_ */
 	uint64_t asid_generation;	/* arch's */
 	uint64_t active_cpus;		/* bit mask */
 	void *vma_tree;

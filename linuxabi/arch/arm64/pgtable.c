@@ -98,20 +98,11 @@ table_alloc(struct mm *mm)
 	if (p == NULL)
 		return NULL;
 	p->flags |= PGF_TABLE;
+	p->private_ = (uint64_t)mm->tables;
+	mm->tables = p;
 	mm->table_pages++;
 	pages_account(PAGES_TABLES, 1);
 	return page_virt(p);
-}
-
-static void
-table_free(struct mm *mm, uint64_t *table)
-{
-	struct page *p = virt_to_page(table);
-
-	p->flags &= (uint16_t)~PGF_TABLE;
-	mm->table_pages--;
-	pages_account(PAGES_TABLES, -1);
-	page_put(p);
 }
 
 static uint64_t *
@@ -151,23 +142,20 @@ pgtable_create(struct mm *mm)
 	return mm->pgd == NULL ? -ENOMEM : 0;
 }
 
-static void
-free_below(struct mm *mm, uint64_t *table, unsigned level)
-{
-	if (level < 3) {
-		for (unsigned i = 0; i < ENTRIES; i++) {
-			if (table[i] != 0)
-				free_below(mm, next_table(table[i]), level + 1);
-		}
-	}
-	table_free(mm, table);
-}
-
+/* Tables are chained as they are made, so that nobody has to look for them. */
 void
 pgtable_destroy(struct mm *mm)
 {
 	arch_tlb_flush_mm(mm);
-	free_below(mm, mm->pgd, 0);
+	while (mm->tables != NULL) {
+		struct page *p = mm->tables;
+
+		mm->tables = (struct page *)p->private_;
+		p->flags &= (uint16_t)~PGF_TABLE;
+		page_put(p);
+	}
+	pages_account(PAGES_TABLES, -(long)mm->table_pages);
+	mm->table_pages = 0;
 	mm->pgd = NULL;
 }
 
