@@ -8,8 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Boot, then do what the bytes say; aborts on any finding. */
-void fuzz_run(const uint8_t *bytes, size_t count);
+/*
+ * Boot, then do what the bytes say; aborts on any finding.  What the threads
+ * see before each step goes, as a number, into digests, if there is room.
+ */
+void fuzz_run(const uint8_t *bytes, size_t count, uint64_t *digests, size_t max);
 extern uint64_t fuzz_invocations;	/* calls made so far, over all runs */
 
 #endif

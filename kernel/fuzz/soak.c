@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The long run: random worlds from a seed until so many invocations were made.
- * usage: kernel-soak [invocations [seed]]; on a finding the seed is printed,
- * and `kernel-soak 1 seed` repeats it.
+ * The long run: random worlds from a seed until so many invocations were made,
+ * each once with fast paths and once without.
+ * usage: kernel-soak [invocations [seed]]; with SOAK_TRACE set each seed is
+ * printed, and `kernel-soak 1 seed` repeats one.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <string.h>
+
+#include <kernel/core.h>
+
 #include "fuzz.h"
 
-enum { RUN_BYTES = 6000 };
+enum { RUN_BYTES = 6000, STEPS = 4096 };
 
 static uint64_t state;
 
@@ -21,6 +26,25 @@ next_random(void)			/* splitmix64 */
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
 	z = (z ^ z >> 27) * 0x94d049bb133111eb;
 	return z ^ z >> 31;
+}
+
+/* The same bytes with and without fast paths: the threads see no difference. */
+static void
+run_both_ways(const uint8_t *bytes, uint64_t seed)
+{
+	static uint64_t slow[STEPS], fast[STEPS];
+
+	memset(slow, 0, sizeof(slow));
+	memset(fast, 0, sizeof(fast));
+	host_fast = false;
+	fuzz_run(bytes, RUN_BYTES, slow, STEPS);
+	host_fast = true;
+	fuzz_run(bytes, RUN_BYTES, fast, STEPS);
+	for (unsigned i = 0; i < STEPS; i++)
+		if (slow[i] != fast[i]) {
+			printf("seed %llu: a fast path differs in step %u\n", (unsigned long long)seed, i);
+			exit(1);
+		}
 }
 
 int
@@ -35,13 +59,9 @@ main(int argc, char **argv)
 		state = run * 1000003;
 		for (unsigned i = 0; i < RUN_BYTES; i++)
 			bytes[i] = (uint8_t)(next_random() >> 24);
-		FILE *f = getenv("SOAK_TRACE") != NULL ? fopen(getenv("SOAK_TRACE"), "w") : NULL;
-
-		if (f != NULL) {
-			fprintf(f, "%llu\n", (unsigned long long)run);
-			fclose(f);
-		}
-		fuzz_run(bytes, RUN_BYTES);
+		if (getenv("SOAK_TRACE") != NULL)
+			printf("seed %llu\n", (unsigned long long)run);
+		run_both_ways(bytes, run);
 		if (run % 1000 == 0)
 			printf("seed %llu: %llu invocations\n", (unsigned long long)run,
 				(unsigned long long)fuzz_invocations);

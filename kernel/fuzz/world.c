@@ -23,6 +23,7 @@ enum {
 uint64_t fuzz_invocations;
 
 static struct cnode *arena;		/* the CSpace of the six */
+static struct thread *threads[THREADS];
 static uint32_t kept[THREADS];		/* init's own capabilities to some of them; 0: none */
 static uint32_t init_next;
 
@@ -100,6 +101,7 @@ make_world(void)
 		bool vcpu = i == 2;
 
 		thread[i] = make(box, OBJ_THREAD, 0);
+		threads[i] = cnode_slots(init_thread->cspace)[thread[i]].thread;
 		AS_INIT(thread[i], THREAD_CONFIGURE, cnode, vspace[vcpu], ipc, 0x1000, endpoint[1]);
 		AS_INIT(thread[i], THREAD_SET_PRIORITY, 10 + i % 3, 20);
 		if (vcpu) {
@@ -340,13 +342,34 @@ step(void)
 	}
 }
 
+/* What the six can see of the world, in a number. */
+static uint64_t
+digest(void)
+{
+	uint64_t d = 0xcbf29ce484222325;	/* FNV-1a, by words */
+
+	for (unsigned i = 0; i < THREADS; i++) {
+		const struct thread *t = threads[i];
+		uint64_t seen[13] = { t->state, t->regs.pc, t->sched != NULL, t->queued };
+
+		memcpy(&seen[4], t->regs.x, 9 * sizeof(uint64_t));
+		for (unsigned n = 0; n < 13; n++)
+			d = (d ^ seen[n]) * 0x100000001b3;
+	}
+	for (unsigned i = 0; i < CPUS; i++)
+		d = (d ^ (uint64_t)((char *)cpus[i].current - host_ram)) * 0x100000001b3;
+	return d;
+}
+
 void
-fuzz_run(const uint8_t *bytes, size_t count)
+fuzz_run(const uint8_t *bytes, size_t count, uint64_t *digests, size_t max)
 {
 	input = bytes;
 	input_end = bytes + count;
 	make_world();
-	while (input < input_end) {
+	for (size_t n = 0; input < input_end; n++) {
+		if (digests != NULL && n < max)
+			digests[n] = digest();
 		if (cpus[0].current == NULL && cpus[1].current == NULL && !revive())
 			break;
 		step();

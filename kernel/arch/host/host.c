@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include <kernel/core.h>
+#include <kernel/fastpath.h>
 #include <tessera/bootinfo.h>
 
 char *host_ram;
@@ -19,6 +20,8 @@ uint64_t host_now;
 int host_preempt = -1;
 unsigned host_resets, host_power_offs;
 bool host_quiet;
+bool host_fast = true;
+uint64_t host_word0;
 
 /* ---- CPUs, time, console --------------------------------------------------------- */
 
@@ -381,16 +384,13 @@ arch_vspace_lookup(struct vspace *v, uint64_t vaddr, paddr_t *base, unsigned *ri
 
 /* ---- running ------------------------------------------------------------------------------ */
 
-/* The end of every entry. */
+/* t runs on this CPU now. */
 static void
-leave(void)
+resume(struct thread *t)
 {
 	struct cpu *c = host_cpu;
-	struct thread *t = schedule();
 
 	host_preempt = -1;
-	if (t == NULL)
-		return;
 	assert(c->current == t && t->cpu == c->id && t->state == THREAD_READY);
 	assert(t->configured && t->vspace != NULL && !t->vspace->disabled);
 	for (unsigned i = 0; i < cpu_count; i++)
@@ -402,12 +402,68 @@ leave(void)
 	schedule();			/* for the deadline of a VCPU that was moved */
 }
 
+/* The end of every entry that was not a fast path. */
+static void
+leave(void)
+{
+	struct thread *t = schedule();
+
+	host_preempt = -1;
+	if (t != NULL)
+		resume(t);
+}
+
 static struct thread *
 enter(unsigned cpu)
 {
 	host_cpu = &cpus[cpu];
 	host_cpu->entries++;
 	return host_cpu->current;
+}
+
+/* The words of a message, which the entry code moves. */
+static void
+move_words(const struct thread *from, struct thread *to)
+{
+	memcpy(&to->regs.x[2], &from->regs.x[2], MSG_WORDS_REG * sizeof(uint64_t));
+	to->regs.x[0] = OK;
+}
+
+/* As vectors.S of arm64 does. */
+static bool
+fast_syscall(struct thread *t, uint64_t number)
+{
+	struct poll_result poll;
+	struct thread *to = NULL;
+	uintptr_t result;
+
+	host_word0 = t->regs.x[2];
+	if (t->vcpu == NULL && number == SYS_CALL && t->regs.x[9] == 0) {
+		to = fastpath_call(t->regs.x[0], t->regs.x[1]);
+		if (to != NULL)
+			move_words(t, to);
+	} else if (t->vcpu == NULL && number == SYS_REPLY_RECV && t->regs.x[9] == 0) {
+		result = fastpath_reply_recv(t->regs.x[0], t->regs.x[10]);
+		to = (struct thread *)(result & ~(uintptr_t)1);
+		if (to != NULL && (result & 1) == 0)
+			move_words(t, to);
+	} else if (number == SYS_SIGNAL) {
+		to = fastpath_signal(t->regs.x[0]);
+		if (to != NULL)
+			t->regs.x[0] = OK;
+	} else if (number == SYS_POLL) {
+		poll = fastpath_poll(t->regs.x[0]);
+		if (poll.done) {
+			to = t;
+			t->regs.x[8] = poll.bits;
+			t->regs.x[0] = poll.bits != 0 ? OK : ERR_WOULD_BLOCK;
+		}
+	}
+	if (to == NULL)
+		return false;
+	t->restarted = t->rollback = 0;
+	resume(to);
+	return true;
 }
 
 bool
@@ -421,6 +477,8 @@ host_syscall(unsigned cpu, uint64_t number)
 	}
 	t->regs.x[8] = number;
 	t->regs.pc += 4;
+	if (host_fast && fast_syscall(t, number))
+		return true;
 	kernel_syscall(t);
 	leave();
 	return true;
@@ -429,10 +487,17 @@ host_syscall(unsigned cpu, uint64_t number)
 void
 host_fault(unsigned cpu, uint32_t label, uint64_t address)
 {
-	struct thread *t = enter(cpu);
+	struct thread *t = enter(cpu), *to;
 
-	if (t != NULL && t->state == THREAD_READY)
-		kernel_fault(t, label, address, 0);
+	if (t == NULL || t->state != THREAD_READY || host_cpu->arch.kicked) {
+		leave();
+		return;
+	}
+	if (host_fast && (to = fastpath_fault(host_cpu, t, label, address, 0)) != NULL) {
+		resume(to);
+		return;
+	}
+	kernel_fault(t, label, address, 0);
 	leave();
 }
 
@@ -449,7 +514,12 @@ host_wfi(unsigned cpu)
 void
 host_interrupt(unsigned cpu, uint32_t intid)
 {
-	enter(cpu);
+	struct thread *t = enter(cpu);
+
+	if (host_fast && intid < IRQ_LINES && (t = fastpath_interrupt(host_cpu, intid)) != NULL) {
+		resume(t);
+		return;
+	}
 	kernel_interrupt(intid);
 	leave();
 }
@@ -542,6 +612,7 @@ host_boot(unsigned cpus_wanted)
 	memset(irqs, 0, sizeof(irqs));
 	dying_list = NULL;
 	console_released = false;
+	checks_done = 0;
 	boot_forget();
 	host_now = 1000;
 	host_preempt = -1;

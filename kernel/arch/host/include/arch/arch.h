@@ -19,6 +19,8 @@ extern uint64_t host_now;
 extern int host_preempt;		/* preemption points until an interrupt comes; -1: never */
 extern unsigned host_resets, host_power_offs;
 extern bool host_quiet;
+extern bool host_fast;			/* fast paths are tried first, as arm64 does */
+extern uint64_t host_word0;
 
 static inline struct cpu *
 cpu_self(void)
@@ -59,6 +61,12 @@ static inline bool
 kernel_lock_held(void)
 {
 	return true;
+}
+
+static inline uint64_t
+fastpath_word0(void)
+{
+	return host_word0;
 }
 
 /* ---- the machine, for tests ------------------------------------------------- */
