@@ -520,13 +520,3 @@ files_nth(struct files *f, unsigned from, unsigned *fd)
 	spin_unlock(&f->lock);
 	return file;
 }
-
-unsigned
-files_count(struct files *f)
-{
-	unsigned n = 0;
-
-	for (unsigned w = 0; w < words(f->size); w++)
-		n += (unsigned)__builtin_popcountll(f->used[w]);
-	return n;
-}

@@ -191,7 +191,6 @@ struct fdref fdref_get_any(int fd);
 void fdref_put_slow(struct file *);
 static inline void fdref_put(struct fdref r) { if (r.put) fdref_put_slow(r.file); }
 long files_max(void);
-unsigned files_count(struct files *);
 struct file *files_nth(struct files *, unsigned from, unsigned *fd);	/* next open one, with a reference */
 bool files_cloexec(struct files *, unsigned fd);
 uint64_t file_count(void);

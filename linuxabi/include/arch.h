@@ -33,6 +33,7 @@ struct arch_fp {
 	uint32_t used;
 };
 
+#ifdef __aarch64__
 static inline struct task *
 arch_current(void)
 {
@@ -41,6 +42,9 @@ arch_current(void)
 	__asm__("mrs %0, tpidr_el1" : "=r"(t));
 	return t;
 }
+#else
+struct task *arch_current(void);	/* unit tests on the build host */
+#endif
 
 /* System call arguments: x0..x5, number x8, result x0. */
 static inline uint64_t regs_arg(const struct regs *r, unsigned n) { return r->x[n]; }
