@@ -126,6 +126,7 @@ struct task {
 	uint64_t samples_user, samples_system;
 	struct mm *mm_active;		/* loaded in TTBR0 while it runs */
 	bool yielding;
+	bool leaves;			/* switching away to a CPU that it may run on */
 	uint64_t affinity;
 	uint64_t wake_deadline;		/* of task_wait */
 	int policy, rt_priority;
@@ -215,6 +216,8 @@ void sched_init_cpu(void);			/* on each CPU; current is its idle task */
 void sched_idle(void) __attribute__((noreturn));
 void sched_start_load(void);			/* begin to sample the load average */
 void schedule(void);				/* give the CPU away according to current->state */
+void sched_set_affinity(struct task *, uint64_t mask);
+void sched_set_nice(struct task *, int nice);
 void sched_start(struct task *);		/* a new task becomes ready */
 bool task_wake(struct task *);			/* from any sleep but STOPPED; true if it slept */
 bool task_wake_state(struct task *, unsigned states);

@@ -267,15 +267,18 @@ static void
 finish_switch(struct task *prev)
 {
 	struct runqueue *rq = this_rq();
-	bool dead = prev->state == TASK_DEAD;
+	bool dead = prev->state == TASK_DEAD, leaves = prev->leaves;
 
 	prev->on_cpu = false;
+	prev->leaves = false;
 	arch_switch_space(prev->mm_active, current->mm);
 	current->mm_active = current->mm;
 	prev->mm_active = NULL;
 	spin_unlock(&rq->lock);
 	if (dead)
 		task_put(prev);
+	if (leaves)
+		queue_on(choose_cpu(prev), prev);
 }
 
 void sched_first_run(struct task *prev);
@@ -339,7 +342,10 @@ schedule(void)
 	spin_lock(&rq->lock);
 	account(rq);
 	__atomic_fetch_and(&prev->work, ~TIF_NEED_RESCHED, __ATOMIC_RELAXED);
-	if (prev->state == TASK_RUNNING && !prev->idle) {
+	if (prev->state == TASK_RUNNING && !prev->idle && unlikely(!cpu_allowed(prev, prev->cpu))) {
+		prev->leaves = true;	/* finish_switch puts it where it may run */
+		next = pick_next(rq);
+	} else if (prev->state == TASK_RUNNING && !prev->idle) {
 		if (heap_empty(&rq->heap) || (heap_first(&rq->heap)->key > prev->vruntime && !prev->yielding)) {
 			prev->slice_used = 0;
 			spin_unlock(&rq->lock);
@@ -376,6 +382,45 @@ cond_resched(void)
 {
 	if ((READ_ONCE(current->work) & TIF_NEED_RESCHED) != 0)
 		schedule();
+}
+
+/* Where a task may run from now on; it is on its way there when this returns. */
+void
+sched_set_affinity(struct task *t, uint64_t mask)
+{
+	uint64_t flags;
+	struct runqueue *rq = task_rq_lock(t, &flags);
+	bool move = false;
+
+	t->affinity = mask;
+	if (!cpu_allowed(t, t->cpu)) {
+		if (t->queued) {
+			heap_remove(&rq->heap, &t->run_node);
+			t->queued = false;
+			rq->ready--;
+			move = true;
+		} else if (rq->running == t) {
+			need_resched(t);
+			if (rq != this_rq())
+				arch_kick_cpu(t->cpu);
+		}
+	}
+	spin_unlock_irqrestore(&rq->lock, flags);
+	if (move)
+		queue_on(choose_cpu(t), t);
+}
+
+/* The weight follows at the next accounting. */
+void
+sched_set_nice(struct task *t, int nice)
+{
+	uint64_t flags;
+	struct runqueue *rq = task_rq_lock(t, &flags);
+
+	if (rq->running == t)
+		account(rq);
+	t->nice = (int8_t)(nice < -20 ? -20 : nice > 19 ? 19 : nice);
+	spin_unlock_irqrestore(&rq->lock, flags);
 }
 
 /* ---- the tick of a busy CPU; interrupt context ---- */

@@ -10,6 +10,7 @@
 #include "vdso_data.h"
 
 static uint64_t base_ticks, hz, mult, boot_ticks;
+static uint64_t ticks_mult;		/* ticks of a nanosecond, 32.32 fixed point */
 static uint64_t wall_offset;		/* realtime - monotonic, ns; clock_lock */
 static spinlock_t clock_lock = SPINLOCK_INIT(95);
 
@@ -19,15 +20,21 @@ uint64_t clock_monotonic(void) { return vdso_ticks_ns(clock_ticks(), base_ticks,
 uint64_t uptime_boot_ns(void) { return vdso_ticks_ns(clock_ticks(), boot_ticks, mult); }
 uint64_t clock_realtime(void) { return clock_monotonic() + READ_ONCE(wall_offset); }
 
-/* The counter when CLOCK_MONOTONIC shows ns; rounded up, so a timer never fires early. */
+/*
+ * The counter when CLOCK_MONOTONIC shows ns.  What is left until then is scaled,
+ * so that a rounded factor does no harm; a tick is added, since no timer may fire
+ * early, and one that is far away and does is simply programmed again.
+ */
 uint64_t
 clock_to_ticks(uint64_t ns)
 {
-	__uint128_t t = ((__uint128_t)ns << 32) + mult - 1;
+	uint64_t now = clock_ticks(), now_ns = vdso_ticks_ns(now, base_ticks, mult);
 
+	if (ns <= now_ns)
+		return now;
 	if (ns >= UINT64_MAX >> 2)
 		return UINT64_MAX;
-	return base_ticks + (uint64_t)(t / mult);
+	return now + (uint64_t)((unsigned __int128)(ns - now_ns) * ticks_mult >> 32) + 1;
 }
 
 /* An odd sequence: it is being written, readers wait. */
@@ -61,6 +68,7 @@ clock_init(const struct world_info *w)
 {
 	hz = w->timer_hz;
 	mult = ((1000000000UL << 32) + hz / 2) / hz;
+	ticks_mult = (hz << 32) / 1000000000UL;
 	base_ticks = clock_ticks();
 	boot_ticks = w->boot_ticks != 0 ? w->boot_ticks : base_ticks;
 	if (w->wall_time_ns != 0)

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Interval timers: setitimer(2), alarm in libc.  ITIMER_REAL is one timer in the
+ * process; itimer_lock (rank 65, irq) protects it and its interval.  The timers of CPU
+ * time (ITIMER_VIRTUAL, ITIMER_PROF) would need a tick in every program: ENOSYS.
+ */
+#include <linux/time.h>
+
+#include "clocks.h"
+#include "posix_timers.h"
+#include "syscall.h"
+#include "uaccess.h"
+
+static spinlock_t itimer_lock = SPINLOCK_INIT(65);
+
+static void
+itimer_fired(struct timer *t)
+{
+	struct process *p = container_of(t, struct process, itimer_real);
+	siginfo_t info = { 0 };
+	uint64_t next;
+
+	info.si_signo = SIGALRM;
+	info.si_code = SI_KERNEL;
+	signal_send_process(p, SIGALRM, &info);
+	spin_lock(&itimer_lock);
+	if (p->itimer_real_interval != 0) {
+		next = t->expires;
+		periods_over(clock_monotonic(), &next, p->itimer_real_interval);
+		timer_start(t, next);
+	}
+	spin_unlock(&itimer_lock);
+}
+
+void
+process_timers_init(struct process *p)
+{
+	timer_init(&p->itimer_real, itimer_fired);
+	p->itimer_real_interval = 0;
+}
+
+static void
+itimer_set(struct process *p, uint64_t ns, uint64_t interval)
+{
+	uint64_t flags = spin_lock_irqsave(&itimer_lock);
+
+	timer_cancel(&p->itimer_real);
+	p->itimer_real_interval = interval;
+	if (ns != 0)
+		timer_start(&p->itimer_real, clock_deadline(CLOCK_MONOTONIC, ns, false));
+	spin_unlock_irqrestore(&itimer_lock, flags);
+}
+
+void
+process_timers_exit(struct process *p)
+{
+	itimer_set(p, 0, 0);
+	timer_cancel_sync(&p->itimer_real);
+	posix_timers_end(p);
+}
+
+void
+process_timers_exec(struct process *p)
+{
+	posix_timers_end(p);
+}
+
+static uint64_t
+timeval_ns(const struct __kernel_old_timeval *t)
+{
+	return (uint64_t)t->tv_sec >= 9000000000UL ? UINT64_MAX / 4
+	    : (uint64_t)t->tv_sec * 1000000000UL + (uint64_t)t->tv_usec * 1000;
+}
+
+static struct __kernel_old_timeval
+ns_timeval(uint64_t ns)
+{
+	uint64_t us = (ns + 999) / 1000;
+
+	return (struct __kernel_old_timeval){ (long)(us / 1000000), (long)(us % 1000000) };
+}
+
+static void
+itimer_get(struct process *p, struct __kernel_old_itimerval *v)
+{
+	uint64_t flags = spin_lock_irqsave(&itimer_lock), now = clock_monotonic(), left = 0;
+
+	if (p->itimer_real.cpu >= 0)
+		left = p->itimer_real.expires > now ? p->itimer_real.expires - now : 1000;
+	v->it_value = ns_timeval(left);
+	v->it_interval = ns_timeval(p->itimer_real_interval);
+	spin_unlock_irqrestore(&itimer_lock, flags);
+}
+
+static long
+which_supported(uint64_t which)
+{
+	if ((int)which == ITIMER_REAL)
+		return 0;
+	return (int)which == ITIMER_VIRTUAL || (int)which == ITIMER_PROF ? -ENOSYS : -EINVAL;
+}
+
+long
+sys_getitimer(uint64_t which, uint64_t to)
+{
+	struct __kernel_old_itimerval v;
+	long r = which_supported(which);
+
+	if (r != 0)
+		return r;
+	itimer_get(current->process, &v);
+	return copy_to_user(to, &v, sizeof(v));
+}
+
+static bool
+timeval_valid(const struct __kernel_old_timeval *t)
+{
+	return t->tv_sec >= 0 && t->tv_usec >= 0 && t->tv_usec < 1000000;
+}
+
+long
+sys_setitimer(uint64_t which, uint64_t from, uint64_t old)
+{
+	struct __kernel_old_itimerval v = { 0 }, was;
+	long r = which_supported(which);
+
+	if (r != 0)
+		return r;
+	if (from != 0 && copy_from_user(&v, from, sizeof(v)) != 0)
+		return -EFAULT;
+	if (!timeval_valid(&v.it_value) || !timeval_valid(&v.it_interval))
+		return -EINVAL;
+	itimer_get(current->process, &was);
+	itimer_set(current->process, timeval_ns(&v.it_value), timeval_ns(&v.it_interval));
+	return old != 0 ? copy_to_user(old, &was, sizeof(was)) : 0;
+}
