@@ -33,7 +33,7 @@ $(OUT)/$(1): $(call objs,$(SRCS) $(SRCS_$(1))) $(OBJECTS) $(LIB_FILES) $(LDS) $(
 ifneq ($(filter $(KIND),$(elf_kinds)),)
 	$(Q)$(LD) $(LDFLAGS_$(KIND)) $(LDFLAGS_elf) $(if $(LDS),-T $(LDS)) -o $$@ \
 	    $(call objs,$(SRCS) $(SRCS_$(1))) $(OBJECTS) --start-group $(LIB_FILES) --end-group \
-	    $(if $(filter c,$(LIBS)),$(LIBGCC)) $(LDFLAGS)
+	    $(if $(filter-out kernel,$(KIND)),$(LIBGCC)) $(LDFLAGS)
 else ifeq ($(KIND),efi)
 	$(Q)$(KIND_CC) $(LDFLAGS_efi) -o $$@ $(call objs,$(SRCS) $(SRCS_$(1))) $(OBJECTS) $(LIB_FILES) $(LDFLAGS)
 else
@@ -41,6 +41,7 @@ else
 	    $(call objs,$(SRCS) $(SRCS_$(1))) $(OBJECTS) $(LIB_FILES) $(LDFLAGS)
 endif
 endef
+# 128-bit division and the like; integer code only.  The kernel does without.
 LIBGCC = $(shell $(CROSS)gcc -print-libgcc-file-name)
 $(foreach p,$(PROGS),$(eval $(call link_rule,$(p))))
 
