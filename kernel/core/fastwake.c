@@ -52,6 +52,7 @@ preempt_current(struct cpu *c, struct thread *t)
 	q->head = t;
 	c->ready_bits[t->priority / 64] |= 1ull << (t->priority % 64);
 	t->queued = QUEUED_RUN;
+	c->ready_count++;
 	t->ready_since = c->account_from;
 }
 

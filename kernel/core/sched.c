@@ -69,6 +69,7 @@ run_queue_insert(struct cpu *c, struct thread *t, bool at_head)
 	else
 		queue_append(q, t);
 	c->ready_bits[t->priority / 64] |= 1ull << (t->priority % 64);
+	c->ready_count++;
 	t->queued = QUEUED_RUN;
 	t->cpu = (uint16_t)c->id;
 }
@@ -82,6 +83,7 @@ run_queue_remove(struct thread *t)
 	queue_remove(q, t);
 	if (q->head == NULL)
 		c->ready_bits[t->priority / 64] &= ~(1ull << (t->priority % 64));
+	c->ready_count--;
 	t->queued = QUEUED_NOT;
 }
 

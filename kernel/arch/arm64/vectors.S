@@ -22,27 +22,6 @@
 	b	crash_entry
 	.endm
 
-	.section .text.vectors, "ax", %progbits
-	.balign	0x800
-	.globl	vectors
-vectors:
-	crash	0			// current EL, SP_EL0: never used
-	crash	1
-	crash	2
-	crash	3
-	crash	4			// current EL, SP_EL2: a bug of ours, or
-	crash	5			// an SError
-	crash	6
-	crash	7
-	entry	lower_sync		// lower EL, AArch64
-	entry	lower_irq
-	entry	lower_irq		// FIQ: Group 0 is not ours; a stray one finds nothing to take
-	entry	lower_serror
-	entry	lower_other_sync	// lower EL, AArch32: EL0 of a personality that
-	entry	lower_irq		// set it up although its ID registers say no
-	entry	lower_irq
-	entry	lower_serror
-
 	/* Where the kernel's stack is, in a register that was saved. */
 	.macro	kernel_stack tmp
 	mrs	\tmp, tpidr_el2
@@ -118,7 +97,24 @@ vectors:
 	.previous
 	.endm
 
-lower_sync:
+	.section .text.vectors, "ax", %progbits
+	.balign	0x800
+	.globl	vectors
+vectors:
+	crash	0			// current EL, SP_EL0: never used
+	crash	1
+	crash	2
+	crash	3
+	crash	4			// current EL, SP_EL2: a bug of ours, or
+	crash	5			// an SError
+	crash	6
+	crash	7
+	/*
+	 * Lower EL, AArch64, synchronous.  Call and reply_recv go on from here:
+	 * the words stay in x2-x7 all the way to the receiver; x28 is the sender,
+	 * x27 this CPU.  (A vector has room for 32 instructions.)
+	 */
+	.balign	0x80
 	stp	x29, x30, [sp, #R_X + 232]
 	mrs	x30, esr_el2
 	lsr	w29, w30, #26
@@ -127,20 +123,24 @@ lower_sync:
 	cmp	x8, #1			// SYS_CALL 0, SYS_REPLY_RECV 1
 	b.hi	simple_call
 	cbnz	x9, syscall		// a deadline: not common
-
-	/*
-	 * Call and reply_recv.  The words stay in x2-x7 all the way to the
-	 * receiver; x28 is the sender, x27 this CPU.
-	 */
 	stp	x0, x1, [sp, #R_X + 0]
 	save_preserved
 	mov	x28, sp
 	mrs	x27, tpidr_el2
 	ldr	x29, [x27, #CPU_STACK_TOP]
 	mov	sp, x29
-	mov	x26, x10
 	lock_acquire x27
 	cbnz	x8, fast_reply_recv
+	b	fast_call
+	entry	lower_irq
+	entry	lower_irq		// FIQ: Group 0 is not ours; a stray one finds nothing to take
+	entry	lower_serror
+	entry	lower_other_sync	// lower EL, AArch32: EL0 of a personality that
+	entry	lower_irq		// set it up although its ID registers say no
+	entry	lower_irq
+	entry	lower_serror
+
+fast_call:
 	bl	fastpath_call
 	cbz	x0, call_slow
 
@@ -190,6 +190,7 @@ lower_sync:
 	fast_exit
 
 fast_reply_recv:
+	mov	x26, x10
 	mov	x1, x10
 	bl	fastpath_reply_recv
 	cbz	x0, reply_slow
@@ -213,6 +214,7 @@ finish:
 
 call_slow:
 	mov	x8, #0
+	mov	x26, #0
 	b	1f
 reply_slow:
 	mov	x8, #1

@@ -73,9 +73,9 @@ struct thread {
 
 	struct thread *next, *prev;	/* in the queue that state and queued name */
 	struct endpoint *endpoint;	/* THREAD_SEND, THREAD_RECV */
-	struct notification *notification;	/* THREAD_WAIT */
 	struct reply *reply;		/* THREAD_RECV: prepared; THREAD_REPLY: who holds us */
 	struct reply *serving;		/* Replies whose callers wait for this thread */
+	struct notification *notification;	/* THREAD_WAIT */
 	uint64_t badge;			/* THREAD_SEND */
 	uint64_t message;		/* THREAD_SEND: info, checked */
 
@@ -138,6 +138,7 @@ struct cpu {
 	uint32_t id;
 	uint8_t online;
 	uint8_t reschedule;		/* current may no longer be the one to run */
+	uint32_t ready_count;		/* threads in ready */
 	struct sched_context *charged;	/* the time that is running, or NULL */
 	uint64_t account_from;		/* charged pays from here on */
 	uint64_t slice_end;		/* of current, if its equals wait */
