@@ -76,7 +76,7 @@ object_destroy(struct slot *s)
 		e = vspace_destroy(s->vspace);
 		break;
 	case OBJ_IRQ_HANDLER:
-		irq_destroy(s->irq);
+		irq_unbind(s->irq);
 		break;
 	default:
 		break;

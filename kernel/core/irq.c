@@ -7,7 +7,7 @@
 
 struct irq irqs[IRQ_LINES];
 
-static void
+void
 irq_unbind(struct irq *irq)
 {
 	struct irq **link;
@@ -20,19 +20,6 @@ irq_unbind(struct irq *irq)
 	*link = irq->next;
 	irq->next = NULL;
 	irq->notification = NULL;
-}
-
-void
-irq_unbind_all(struct notification *n)
-{
-	while (n->irqs != NULL)
-		irq_unbind(n->irqs);
-}
-
-void
-irq_destroy(struct irq *irq)
-{
-	irq_unbind(irq);
 }
 
 void

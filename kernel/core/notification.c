@@ -93,7 +93,11 @@ notification_destroy(struct notification *n)
 		n->bound->bound = NULL;
 		n->bound = NULL;
 	}
-	irq_unbind_all(n);
+	while (n->irqs != NULL) {
+		irq_unbind(n->irqs);
+		if (preemption_point())
+			return RESTART;
+	}
 	return OK;
 }
 

@@ -101,8 +101,7 @@ void frame_moved(struct slot *dst, struct slot *src);
 void frame_map_at_boot(struct slot *s, struct vspace *v, uint64_t vaddr, unsigned rights);
 uint64_t frame_mapped_pages(const struct slot *s);
 enum error vspace_destroy(struct vspace *v);
-void irq_destroy(struct irq *irq);
-void irq_unbind_all(struct notification *n);
+void irq_unbind(struct irq *irq);
 
 /* boot.c, log.c */
 extern struct irq irqs[IRQ_LINES];
