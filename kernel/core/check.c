@@ -458,9 +458,9 @@ check_cpu(struct cpu *c)
 		const struct queue *q = &c->ready[p];
 		bool bit = (c->ready_bits[p / 64] >> (p % 64)) & 1;
 
-		CHECK(bit == (q->head != NULL), c);
-		if (q->head == NULL)
+		if (!bit && q->head == NULL)
 			continue;
+		CHECK(bit && q->head != NULL, c);
 		check_queue(q);
 		for (struct thread *t = q->head; t != NULL; t = t->next) {
 			CHECK(t->queued == QUEUED_RUN && t->priority == p && t->cpu == c->id, t);
