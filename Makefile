@@ -24,18 +24,18 @@ SAY := @printf '  %-7s %s\n'
 
 # ---- the folders --------------------------------------------------------------
 
-LIBRARIES := base/lib drivers/lib
+LIBRARIES := base/lib drivers/lib base/libc
 COMPONENTS := base/init base/console drivers/pl011 drivers/uart16550 base/test/chaos base/test/world
-LINUX_DIRS := $(patsubst %/Makefile,%,$(shell grep -lsE '^KIND *=+ *linux$$' tests/*/Makefile tests/*/*/Makefile))
+LINUX_DIRS := $(patsubst %/Makefile,%,$(shell find tests linuxabi -name Makefile | xargs grep -lE '^KIND *:?= *linux$$' | sort))
 CHECKS := $(patsubst %/Makefile,%,$(shell find kernel boot base drivers linuxabi images -name Makefile 2>/dev/null | \
-	xargs grep -lE '^KIND *=+ *host-(test|fuzz)$$' | sort))
+	xargs grep -lE '^KIND *:?= *host-(test|fuzz)$$' | sort))
 
 .PHONY: all image run test test-long bench lint format clean distclean help deps headers sources \
 	kernel boot tools linuxabi ports root linux-programs test-image $(LIBRARIES) $(COMPONENTS) \
 	$(addprefix linux/,$(LINUX_DIRS)) $(addprefix check/,$(CHECKS)) check editors disk
 .DEFAULT_GOAL := all
 
-all: image editors
+all: image base/libc editors
 	@printf '\n  %s\n  start it with: make run\n' '$(patsubst $(TOP)/%,%,$(IMAGE_FILE))'
 
 help:
@@ -81,7 +81,7 @@ boot: | headers sources tools
 $(LIBRARIES): | headers
 	$(Q)$(MAKE) -C $@
 
-$(COMPONENTS): | $(LIBRARIES)
+$(COMPONENTS): | base/lib drivers/lib
 	$(Q)$(MAKE) -C $@ LIBS_READY=1
 
 linuxabi: | headers
