@@ -115,14 +115,16 @@ IMAGE_FILE := $(IMAGES)/tessera.img
 image: $(IMAGE_PARTS)
 	$(Q)$(MAKE) -f .mk/image.mk IMAGE=$(IMAGE_FILE) BUNDLE=$(IMAGES)/base.bundle MEMBERS='$(MEMBERS)'
 
-# The same system with the programs that tests start, and chaos, which may
-# restart other components.
+# The same system with the programs that tests start, and chaos, which may kill
+# the UART's driver: it does if the command line says so, as in chaos.img.
 ROOT_TEST := $(IMAGES)/root-test.cpio
+TEST_PARTS = BUNDLE=$(IMAGES)/test.bundle \
+	ROOT_TEST=$(ROOT_TEST) LINUX='$(addprefix $(BUILD)/,$(LINUX_DIRS))' \
+	MEMBERS='$(subst system.conf=base/system.conf,system.conf=base/test/chaos/system.conf,$(subst \
+	$(ROOT),$(ROOT_TEST),$(MEMBERS))) chaos=$(BUILD)/base/test/chaos/chaos'
 test-image: image linux-programs base/test/chaos
-	$(Q)$(MAKE) -f .mk/image.mk IMAGE=$(IMAGES)/test.img BUNDLE=$(IMAGES)/test.bundle \
-	    ROOT_TEST=$(ROOT_TEST) LINUX='$(addprefix $(BUILD)/,$(LINUX_DIRS))' \
-	    MEMBERS='$(subst system.conf=base/system.conf,system.conf=base/test/chaos/system.conf,$(subst \
-	    $(ROOT),$(ROOT_TEST),$(MEMBERS))) chaos=$(BUILD)/base/test/chaos/chaos'
+	$(Q)$(MAKE) -f .mk/image.mk IMAGE=$(IMAGES)/test.img $(TEST_PARTS)
+	$(Q)$(MAKE) -f .mk/image.mk IMAGE=$(IMAGES)/chaos.img CMDLINE=chaos $(TEST_PARTS)
 
 # ---- running ------------------------------------------------------------------
 

@@ -167,7 +167,8 @@ plan_restart(struct component *c)
 		c->state = STATE_ENDED;
 		break;
 	case RESTART_NOT:
-		say("%s: is not restarted", c->conf->name);
+		if (c->ending != ENDED_DONE)
+			say("%s: is not restarted", c->conf->name);
 		c->state = STATE_ENDED;
 		break;
 	}

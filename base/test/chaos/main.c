@@ -4,7 +4,9 @@
  * the system does not mind.  What it may kill are its `allow kill` lines in
  * system.conf; it rings those bells of init and holds nothing else.
  *
- * args: COUNT AFTER_MS MIN_MS MAX_MS
+ * args: COUNT AFTER_MS MIN_MS MAX_MS [always]
+ * Without `always` it ends at once, unless the boot slot's command line has the
+ * word `chaos`: one bundle serves the tests that want it and those that do not.
  * Its last line, "chaos: N kills", is what the boot test waits for.
  */
 #include <tessera/runtime.h>
@@ -51,6 +53,8 @@ component_main(const struct component_info *info)
 	uint64_t random = info->random | 1;
 	uint32_t killed;
 
+	if (!component_option("always") && !cmdline_option("chaos"))
+		return 0;
 	read_args(info->args, args);
 	if (info->authority_count == 0 || args[ARG_MAX] < args[ARG_MIN]) {
 		log_line(LOG_WARNING "chaos: nothing to kill, or odd args");
