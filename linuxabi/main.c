@@ -97,6 +97,8 @@ archive_unpack(void)
 static void
 bring_up(void *arg)
 {
+	long error;
+
 	(void)arg;
 	fs_init();
 	syscall_init();
@@ -104,6 +106,10 @@ bring_up(void *arg)
 	if (world.console != 0)
 		console_channel_init((uint64_t)ipa_to_virt(world.console));
 	archive_unpack();
+	/* The first program's descriptors are /dev/console's. */
+	error = fs_mount("/dev", "devtmpfs");
+	if (error != 0)
+		klog(LOG_WARNING, "no devtmpfs on /dev: error %ld", -error);
 	klog(LOG_INFO, "Tessera Linux personality: %u CPUs, %lu MiB, %lu ms after power-on", cpu_count(),
 	    pages_total() * PAGE_SIZE >> 20, uptime_boot_ns() / 1000000);
 	start_first_program();

@@ -497,6 +497,19 @@ sys_mount(uint64_t source, uint64_t target, uint64_t type, uint64_t flags, uint6
 	return r;
 }
 
+long
+fs_mount(const char *place, const char *type)
+{
+	struct path at;
+	long r = path_walk(AT_FDCWD, place, WALK_FOLLOW, &at);
+
+	if (r != 0)
+		return r;
+	r = mount_fresh(&at, type, type, 0, NULL);
+	path_put(&at);
+	return r;
+}
+
 /* ---- umount ---- */
 
 /* References that the tree itself holds: one for being attached, one for each child. */

@@ -104,7 +104,8 @@ struct inode {
 	struct list locks;		/* flock, POSIX and OFD locks */
 	void *private_;
 	int32_t writers;		/* open for writing; < 0: being executed (ETXTBSY) */
-	const char *link;		/* target of a symbolic link that lives as long as the inode, or NULL */
+	const char *link;		/* target of a symbolic link that lives as long as the inode, with 8
+					 * readable bytes after its NUL; or NULL: ask readlink */
 	void *notify;			/* inotify's watches on it, or NULL */
 	uint32_t seals;			/* F_SEAL_*; memfd only */
 	struct pipe *fifo;		/* of a FIFO that is open somewhere */
@@ -316,6 +317,7 @@ void procfs_register(const char *path, long (*show)(struct seq *, void *arg), vo
 void procfs_register_rw(const char *path, long (*show)(struct seq *, void *), long (*store)(const char *, size_t, void *), void *arg);
 
 void fs_init(void);		/* tables, tmpfs root */
+long fs_mount(const char *place, const char *type);	/* by the kernel itself */
 long fs_unpack_cpio(const void *archive, size_t size);	/* into the root; "newc" */
 
 #endif
