@@ -20,28 +20,6 @@ cnode_slot(struct cnode *cnode, uint64_t index, struct slot **slot)
 	return OK;
 }
 
-enum error
-cap_lookup(const struct thread *t, uint64_t index, struct slot **slot)
-{
-	if (index == 0 || index >= t->cspace_count)
-		return ERR_SLOT;
-	*slot = cnode_slots(t->cspace) + index;
-	return (*slot)->type == OBJ_NULL ? ERR_SLOT_EMPTY : OK;
-}
-
-enum error
-cap_lookup_type(const struct thread *t, uint64_t index, enum object_type type,
-	unsigned rights, struct slot **slot)
-{
-	enum error e = cap_lookup(t, index, slot);
-
-	if (e != OK)
-		return e;
-	if ((*slot)->type != type)
-		return ERR_TYPE;
-	return ((*slot)->rights & rights) == rights ? OK : ERR_RIGHTS;
-}
-
 struct cnode *
 cap_cnode(const struct slot *s)
 {

@@ -69,9 +69,24 @@ struct ticket_lock {
 	_Alignas(64) uint32_t next;	/* ticket for the next who comes */
 	uint32_t owner;			/* ticket that holds the lock */
 };
-void kernel_lock(void);
-void kernel_unlock(void);
+extern struct ticket_lock kernel_ticket;
 void kernel_lock_init(unsigned count);
+void ticket_take(struct ticket_lock *lock);
+
+static inline void
+kernel_lock(const struct cpu *self)
+{
+	if (self->arch.lock_needed != 0)
+		ticket_take(&kernel_ticket);
+}
+
+/* Release: what was done under the lock is seen by who acquires owner next. */
+static inline void
+kernel_unlock(const struct cpu *self)
+{
+	if (self->arch.lock_needed != 0)
+		__atomic_store_n(&kernel_ticket.owner, kernel_ticket.owner + 1, __ATOMIC_RELEASE);
+}
 
 /* stage2.c */
 void vspace_load(struct arch_vspace *v);
@@ -93,7 +108,7 @@ void fp_load(const struct arch_fp *fp);
 /* trap.c: called by vectors.S, and by boot.c for the first time */
 struct thread *trap_irq(void);
 struct thread *trap_syscall(struct thread *t);
-struct thread *trap_sync(struct thread *t, uint64_t esr);
+uintptr_t trap_sync(struct thread *t, uint64_t esr);
 struct thread *trap_serror(struct thread *t, uint64_t esr);
 struct thread *trap_finish(struct thread *t);
 _Noreturn void cpu_enter_first(struct cpu *cpu);

@@ -26,6 +26,9 @@ offsets(void)
 	OFFSET("CPU_CRASH_STACK_TOP", offsetof(struct cpu, arch.crash_stack_top));
 	OFFSET("CPU_VSPACE", offsetof(struct cpu, arch.vspace));
 	OFFSET("CPU_ACTIVE_VCPU", offsetof(struct cpu, arch.active_vcpu));
+	OFFSET("VCPU_ARCH", offsetof(struct vcpu, arch));
+	OFFSET("VCPU_NOTIFIED", offsetof(struct arch_vcpu, notified));
+	OFFSET("CPU_FP_OWNER", offsetof(struct cpu, arch.fp_owner));
 	OFFSET("CPU_FP_ON", offsetof(struct cpu, arch.fp_on));
 	OFFSET("CPU_LOCK_NEEDED", offsetof(struct cpu, arch.lock_needed));
 	OFFSET("TICKET_OWNER", offsetof(struct ticket_lock, owner));

@@ -57,7 +57,7 @@ _Noreturn void
 cpu_run(struct cpu *cpu, unsigned id)
 {
 	el2_init_stage2();
-	kernel_lock();
+	kernel_lock(cpu);
 	kernel_cpu_online(cpu, id);
 	cpu_enter_first(cpu);
 }
@@ -78,9 +78,9 @@ boot_main(struct bootinfo *boot)
 		boot_stop("the boot CPU has no redistributor");
 	count = smp_start(boot);
 	kernel_lock_init(count);
-	kernel_lock();
+	kernel_lock(cpu);
 	kernel_start(boot, count);
-	kernel_unlock();
+	kernel_unlock(cpu);
 	smp_release();
 	cpu_run(cpu, 0);
 }

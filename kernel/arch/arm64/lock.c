@@ -10,39 +10,25 @@
 
 struct ticket_lock kernel_ticket;
 
-static bool lock_needed;
-
 /* Before the others enter the kernel: from now on `count` CPUs do. */
 void
 kernel_lock_init(unsigned count)
 {
-	lock_needed = count > 1;
 	for (unsigned i = 0; i < count; i++)
-		cpus[i].arch.lock_needed = lock_needed;
+		cpus[i].arch.lock_needed = count > 1;
 }
 
 void
-kernel_lock(void)
+ticket_take(struct ticket_lock *lock)
 {
-	uint32_t ticket;
+	uint32_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
 
-	if (!lock_needed)
-		return;
-	ticket = __atomic_fetch_add(&kernel_ticket.next, 1, __ATOMIC_RELAXED);
-	while (__atomic_load_n(&kernel_ticket.owner, __ATOMIC_ACQUIRE) != ticket)
+	while (__atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE) != ticket)
 		__asm__ volatile("yield");
-}
-
-/* Release: what was done under the lock is seen by who acquires owner next. */
-void
-kernel_unlock(void)
-{
-	if (lock_needed)
-		__atomic_store_n(&kernel_ticket.owner, kernel_ticket.owner + 1, __ATOMIC_RELEASE);
 }
 
 bool
 kernel_lock_held(void)
 {
-	return !lock_needed || kernel_ticket.next != kernel_ticket.owner;
+	return cpu_self()->arch.lock_needed == 0 || kernel_ticket.next != kernel_ticket.owner;
 }

@@ -327,8 +327,9 @@ min(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-enum error
-arch_vspace_map(struct vspace *v, uint64_t vaddr, paddr_t base, uint64_t pages,
+/* One step of a map: a block, or what one table has room for. */
+static enum error
+map_step(struct vspace *v, uint64_t vaddr, paddr_t base, uint64_t pages,
 	unsigned rights, unsigned attribute, uint64_t *done)
 {
 	bool maintain = map_maintains_cache(v, rights, attribute);
@@ -360,6 +361,43 @@ arch_vspace_map(struct vspace *v, uint64_t vaddr, paddr_t base, uint64_t pages,
 	dsb_ishst();		/* the descriptors before the eret that lets walks see them (D8.2.6) */
 	*done = count * (bytes / ARCH_PAGE);
 	return OK;
+}
+
+/*
+ * The common case, one page whose table exists already, without the
+ * generality.  False: not the case, or something is mapped there.
+ */
+static bool
+map_one(struct arch_vspace *v, uint64_t vaddr, uint64_t descriptor)
+{
+	uint64_t *first = &v->root[vaddr >> level_shift(1)], *second, *third;
+
+	if ((*first & 3) != DESC_TABLE)
+		return false;
+	second = &table_of(*first)[(vaddr >> level_shift(2)) % ENTRIES];
+	if ((*second & 3) != DESC_TABLE)
+		return false;
+	third = &table_of(*second)[(vaddr >> level_shift(3)) % ENTRIES];
+	if ((*third & DESC_VALID) != 0)
+		return false;
+	*third = descriptor;
+	*second += COUNT_ONE;
+	dsb_ishst();		/* as at the end of arch_vspace_map */
+	return true;
+}
+
+enum error
+arch_vspace_map(struct vspace *v, uint64_t vaddr, paddr_t base, uint64_t pages,
+	unsigned rights, unsigned attribute, uint64_t *done)
+{
+	bool maintain = map_maintains_cache(v, rights, attribute);
+
+	if (pages == 1 && !maintain &&
+	    map_one(&v->arch, vaddr, base | leaf_attributes(rights, attribute) | DESC_PAGE)) {
+		*done = 1;
+		return OK;
+	}
+	return map_step(v, vaddr, base, pages, rights, attribute, done);
 }
 
 /* ---- unmap -------------------------------------------------------------- */

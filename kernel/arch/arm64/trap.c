@@ -2,8 +2,9 @@
 /*
  * The slow ways into the kernel and the one way out.  vectors.S has saved all
  * registers in current->regs and runs these on the CPU's kernel stack with
- * interrupts masked; each returns the thread that runs next, with its stage 2,
- * its EL1 registers and CPTR_EL2 loaded.  Fast paths are in vectors.S and
+ * interrupts masked; each returns the thread that runs next, with the lock held.
+ * The lowest bit of trap_sync's result says that only the registers of the
+ * thread changed, and that no lock was taken.  Fast paths are in vectors.S and
  * kernel/core/fastpath.c.
  */
 #include "arch_arm64.h"
@@ -19,12 +20,12 @@ static void
 idle(struct cpu *cpu)
 {
 	vspace_load(NULL);
-	kernel_unlock();
+	kernel_unlock(cpu);
 	if (cpu->arch.fp_on != 0)
 		fp_off(cpu);
 	dsb_sy();
 	__asm__ volatile("wfi" : : : "memory");
-	kernel_lock();
+	kernel_lock(cpu);
 	take_interrupts(cpu);
 }
 
@@ -69,30 +70,37 @@ static void stretch_begin(struct cpu *cpu) { (void)cpu; }
 static void stretch_end(struct cpu *cpu) { (void)cpu; }
 #endif
 
+/* Who runs next; nobody: idle until there is somebody. */
 static struct thread *
 leave(struct cpu *cpu)
 {
 	struct thread *t;
 
-	do {
-		while ((t = schedule()) == NULL) {
-			stretch_end(cpu);
-			idle(cpu);
-			stretch_begin(cpu);
-		}
-		load_thread(cpu, t);
-	} while (cpu->reschedule);	/* a VCPU that made place has left a deadline */
-	kernel_unlock();
+	while ((t = schedule()) == NULL) {
+		stretch_end(cpu);
+		idle(cpu);
+		stretch_begin(cpu);
+	}
 	stretch_end(cpu);
 	return t;
 }
 
-/* A fast path said who runs next. */
+/*
+ * Load what t needs, and release the lock: where it is not as simple as
+ * vectors.S can do it.  A VCPU that made place may have left a deadline, for
+ * which the timer has to be set.
+ */
 struct thread *
 trap_finish(struct thread *t)
 {
-	load_thread(cpu_self(), t);
-	kernel_unlock();
+	struct cpu *cpu = cpu_self();
+
+	load_thread(cpu, t);
+	while (cpu->reschedule) {
+		t = leave(cpu);
+		load_thread(cpu, t);
+	}
+	kernel_unlock(cpu);
 	return t;
 }
 
@@ -102,7 +110,7 @@ enter(void)
 	struct cpu *cpu = cpu_self();
 
 	stretch_begin(cpu);
-	kernel_lock();
+	kernel_lock(cpu);
 	cpu->entries++;
 	return cpu;
 }
@@ -115,7 +123,7 @@ cpu_enter_first(struct cpu *cpu)
 
 	sysreg_write("hcr_el2", HCR_COMPONENT);
 	stretch_begin(cpu);
-	t = leave(cpu);
+	t = trap_finish(leave(cpu));
 	resume(t);
 }
 
@@ -188,7 +196,7 @@ trap_irq(void)
 	if (intid >= INTID_SPI && intid < INTID_NONE) {
 		t = fastpath_interrupt(cpu, intid);
 		if (t != NULL)
-			return trap_finish(t);
+			return t;
 		kernel_interrupt(intid);
 	} else if (intid < INTID_NONE) {
 		take_own_interrupt(cpu, intid);
@@ -228,7 +236,7 @@ fault(struct thread *t, uint32_t label, uint64_t address, uint64_t esr)
 	struct thread *handler = fastpath_fault(cpu, t, label, address, esr);
 
 	if (handler != NULL)
-		return trap_finish(handler);
+		return handler;
 	kernel_fault(t, label, address, esr);
 	return leave(cpu);
 }
@@ -260,31 +268,38 @@ wfx(struct thread *t)
 	return leave(cpu);
 }
 
+/* trap_sync's result when t just goes on. */
+static uintptr_t
+goes_on(struct thread *t)
+{
+	return (uintptr_t)t | 1;
+}
+
 /* What a VCPU may not do: its EL1 gets an UNDEF. */
-static struct thread *
+static uintptr_t
 refuse(struct thread *t, uint64_t esr)
 {
 	if (t->vcpu == NULL)
-		return fault(t, LABEL_FAULT_EXCEPTION, 0, esr);
+		return (uintptr_t)fault(t, LABEL_FAULT_EXCEPTION, 0, esr);
 	vcpu_inject_undefined(t);
-	return t;
+	return goes_on(t);
 }
 
-struct thread *
+uintptr_t
 trap_sync(struct thread *t, uint64_t esr)
 {
 	switch (ESR_EC(esr)) {
 	case EC_DABT_LOWER:
 	case EC_IABT_LOWER:
-		return fault(t, LABEL_FAULT_MEMORY, fault_address(t, esr), esr);
+		return (uintptr_t)fault(t, LABEL_FAULT_MEMORY, fault_address(t, esr), esr);
 	case EC_FP:
 		fp_trap(cpu_self(), t);
-		return t;
+		return goes_on(t);
 	case EC_WFX:
-		return t->vcpu != NULL ? wfx(t) : refuse(t, esr);
+		return t->vcpu != NULL ? (uintptr_t)wfx(t) : refuse(t, esr);
 	case EC_SYSREG:
 		if (t->vcpu != NULL && sysreg_emulate(t, esr))
-			return t;
+			return goes_on(t);
 		return refuse(t, esr);
 	default:
 		return refuse(t, esr);

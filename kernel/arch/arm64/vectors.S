@@ -208,7 +208,52 @@ fast_no_vmid:
 	stp	x2, x3, [x0, #R_X + 16]
 	stp	x4, x5, [x0, #R_X + 32]
 	stp	x6, x7, [x0, #R_X + 48]
+
+	/*
+	 * The way out for everything else: x0 runs, the lock is held, its
+	 * registers are in memory.  A component after a component needs a few
+	 * registers only, the VCPU that is active already even less; trap_finish
+	 * does what is left.
+	 */
 finish:
+	mrs	x27, tpidr_el2
+	ldr	x1, [x0, #T_VCPU]
+	ldr	x2, [x27, #CPU_ACTIVE_VCPU]
+	cbnz	x1, finish_vcpu
+	cbnz	x2, finish_slow
+	ldr	x9, [x0, #T_VSPACE]
+	ldr	x10, [x9, #V_ARCH]!
+	cbz	x10, finish_slow
+	ldr	w3, [x27, #CPU_FP_ON]
+	cbnz	w3, finish_slow
+	ldr	x4, [x0, #T_TPIDRRO]
+	msr	vttbr_el2, x10
+	str	x9, [x27, #CPU_VSPACE]
+	msr	tpidrro_el0, x4
+	lock_release x27
+	b	resume
+
+finish_vcpu:
+	add	x1, x1, #VCPU_ARCH
+	cmp	x1, x2
+	b.ne	finish_slow
+	ldr	w3, [x1, #VCPU_NOTIFIED]
+	cbnz	w3, finish_slow
+	ldr	x9, [x0, #T_VSPACE]
+	ldr	x10, [x27, #CPU_VSPACE]
+	add	x9, x9, #V_ARCH
+	cmp	x9, x10
+	b.ne	finish_slow
+	ldr	x3, [x27, #CPU_FP_OWNER]	// FP is on exactly if it is the owner's turn
+	ldr	w4, [x27, #CPU_FP_ON]
+	cmp	x3, x0
+	cset	w5, eq
+	cmp	w4, w5
+	b.ne	finish_slow
+	lock_release x27
+	b	resume
+
+finish_slow:
 	bl	trap_finish
 	b	resume
 
@@ -226,7 +271,7 @@ reply_slow:
 	str	x26, [x28, #R_X + 80]
 	mov	x0, x28
 	bl	trap_syscall
-	b	resume
+	b	finish
 
 not_svc:
 	cmp	w29, #EC_HVC64
@@ -237,6 +282,8 @@ sync_slow:
 	mov	x1, x30
 	kernel_stack x29
 	bl	trap_sync
+	tbz	x0, #0, finish
+	bic	x0, x0, #1		// nothing but this thread's registers changed
 	b	resume
 
 lower_other_sync:
@@ -325,7 +372,7 @@ poll_slow:
 	mov	x0, sp
 	kernel_stack x29
 	bl	trap_syscall
-	b	resume
+	b	finish
 
 /* All others.  x11-x17 are clobbered by the ABI; their words in memory are zero. */
 syscall:
@@ -339,14 +386,14 @@ syscall:
 	mov	x0, sp
 	kernel_stack x29
 	bl	trap_syscall
-	b	resume
+	b	finish
 
 lower_irq:
 	stp	x29, x30, [sp, #R_X + 232]
 	save_rest
 	kernel_stack x29
 	bl	trap_irq
-	b	resume
+	b	finish
 
 lower_serror:
 	stp	x29, x30, [sp, #R_X + 232]
@@ -356,6 +403,7 @@ lower_serror:
 	mov	x1, x30
 	kernel_stack x29
 	bl	trap_serror
+	b	finish
 
 /* x0: the thread that runs now; its spaces are loaded. */
 	.globl	resume

@@ -15,10 +15,30 @@
 
 typedef enum error invoke_fn(struct thread *caller, struct slot *self);
 
-/* slot.c: finding capabilities, and the derivation tree */
-enum error cap_lookup(const struct thread *t, uint64_t index, struct slot **slot);
-enum error cap_lookup_type(const struct thread *t, uint64_t index, enum object_type type,
-	unsigned rights, struct slot **slot);
+/* slot.c: finding capabilities, and the derivation tree.  Every call begins
+ * with a lookup, so these are inline. */
+static inline enum error
+cap_lookup(const struct thread *t, uint64_t index, struct slot **slot)
+{
+	if (index == 0 || index >= t->cspace_count)
+		return ERR_SLOT;
+	*slot = cnode_slots(t->cspace) + index;
+	return (*slot)->type == OBJ_NULL ? ERR_SLOT_EMPTY : OK;
+}
+
+static inline enum error
+cap_lookup_type(const struct thread *t, uint64_t index, enum object_type type,
+	unsigned rights, struct slot **slot)
+{
+	enum error e = cap_lookup(t, index, slot);
+
+	if (e != OK)
+		return e;
+	if ((*slot)->type != type)
+		return ERR_TYPE;
+	return ((*slot)->rights & rights) == rights ? OK : ERR_RIGHTS;
+}
+
 enum error cnode_slot(struct cnode *cnode, uint64_t index, struct slot **slot);
 struct cnode *cap_cnode(const struct slot *s);
 enum error cap_derivable(const struct slot *s);
