@@ -69,7 +69,7 @@ def normal(config):
 
 def chaos():
 	"""The image in which a component kills the UART's driver."""
-	return built("release", "images/test.img")
+	return built("release", "images/chaos.img")
 
 
 @once
