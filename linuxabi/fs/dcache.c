@@ -30,12 +30,18 @@ static uint64_t count, unused, unused_max;
 #define HIGHS	0x8080808080808080ULL
 #define SLASHES	(ONES * '/')
 
+/* An unaligned load; the compiler, told of code that runs with the MMU off, would
+ * make it of bytes. */
 static inline uint64_t
 load64(const char *p)
 {
 	uint64_t v;
 
+#ifdef __aarch64__
+	__asm__("ldr %0, %1" : "=r"(v) : "Q"(*(const char (*)[8])p));
+#else
 	__builtin_memcpy(&v, p, sizeof(v));
+#endif
 	return v;
 }
 
@@ -155,8 +161,11 @@ void
 dentry_hash(struct dentry *d)
 {
 	spin_lock(&dcache_lock);
-	if ((d->flags & (DF_HASHED | DF_NOCACHE)) == 0)
+	if ((d->flags & (DF_HASHED | DF_NOCACHE)) == 0) {
 		hash_insert(d);
+		if (d->inode == NULL)
+			list_add(&d->parent->negatives, &d->sibling);
+	}
 	spin_unlock(&dcache_lock);
 }
 
@@ -336,6 +345,7 @@ dentry_new(struct super *sb, const char *name, unsigned len, uint32_t hash)
 	spin_init(&d->lock, 50);
 	list_init(&d->children);
 	list_init(&d->sibling);
+	list_init(&d->negatives);
 	list_init(&d->lru);
 	return d;
 }
@@ -416,6 +426,32 @@ unpin_locked(struct dentry *d)
 	__atomic_fetch_sub(&d->refs.n, 1, __ATOMIC_RELAXED);	/* the caller has another one */
 }
 
+/* A directory goes: names that were looked up in it in vain must not hold it. */
+void
+dentry_prune_negatives(struct dentry *dir)
+{
+	struct dentry *dead[SHRINK_BATCH], *d, *next;
+	unsigned found;
+
+	do {
+		found = 0;
+		spin_lock(&dcache_lock);
+		list_for_each_safe(d, next, &dir->negatives, sibling) {
+			int32_t zero = 0;
+
+			if (found == SHRINK_BATCH)
+				break;
+			if (!__atomic_compare_exchange_n(&d->refs.n, &zero, DREF_DEAD, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+				continue;
+			dentry_unlink_dead(d);
+			dead[found++] = d;
+		}
+		spin_unlock(&dcache_lock);
+		for (unsigned i = 0; i < found; i++)
+			dentry_put(dentry_free(dead[i]));
+	} while (found == SHRINK_BATCH);
+}
+
 /*
  * The caller has the only reference it knows of.  If there is none beside it,
  * the dentry is frozen for a moment (readers that want it start over), and
@@ -434,6 +470,8 @@ dentry_delete(struct dentry *d)
 	    __atomic_compare_exchange_n(&d->refs.n, &one, DREF_DEAD, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
 		gone = d->inode;
 		__atomic_store_n(&d->inode, NULL, __ATOMIC_RELEASE);
+		if (d->flags & DF_HASHED)
+			list_add(&d->parent->negatives, &d->sibling);
 		__atomic_store_n(&d->refs.n, 1, __ATOMIC_RELEASE);
 	} else {
 		hash_remove(d);

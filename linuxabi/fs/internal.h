@@ -85,6 +85,7 @@ struct dentry *dentry_find(struct dentry *parent, const char *name, unsigned len
 void dentry_hash(struct dentry *);		/* becomes visible to lookups */
 void dentry_pin(struct dentry *);
 void dentry_delete(struct dentry *);		/* the name is gone: negative if nobody else uses it, else unhashed */
+void dentry_prune_negatives(struct dentry *dir);	/* before a directory's name is deleted */
 void dentry_move(struct dentry *, struct dentry *target);	/* rename: takes the place of target */
 void dentry_exchange(struct dentry *, struct dentry *);
 bool dentry_is_ancestor(struct dentry *ancestor, struct dentry *);

@@ -717,7 +717,8 @@ walk_fast(const struct path *base, const char *text, unsigned flags, struct path
 		}
 	}
 	read_end();
-	*out = w.path;
+	if (r == 0)
+		*out = w.path;
 	return r;
 }
 

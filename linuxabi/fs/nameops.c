@@ -386,6 +386,8 @@ sys_unlinkat(uint64_t dirfd, uint64_t name, uint64_t flags)
 			notify_name(dir_of(&t), d->name, IN_DELETE | (rmdir ? IN_ISDIR : 0), 0);
 			if (!rmdir && unlikely(notify_active != 0) && gone->nlink > 0)
 				notify_slow(NULL, NULL, gone, IN_ATTRIB);
+			if (rmdir)
+				dentry_prune_negatives(d);
 			dentry_delete(d);
 		}
 		dentry_put(d);
@@ -523,6 +525,8 @@ rename_locked(struct target *o, struct target *n, unsigned flags, struct inode *
 			inode_get(*replaced);
 		r = dir_of(o)->ops->rename(dir_of(o), od, dir_of(n), nd, flags);
 		if (r == 0) {
+			if (*replaced != NULL && is_type(*replaced, S_IFDIR) && (flags & RENAME_EXCHANGE) == 0)
+				dentry_prune_negatives(nd);
 			if (flags & RENAME_EXCHANGE)
 				dentry_exchange(od, nd);
 			else

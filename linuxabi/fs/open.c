@@ -296,14 +296,16 @@ open_create(int dirfd, const char *text, unsigned flags, uint32_t mode, unsigned
 
 		if (base.dentry != NULL)
 			path_put(&base);
-		if (r < 0)
+		if (r < 0) {
+			dir = (struct path){ NULL, NULL };
 			f = ERR_PTR(r);
-		else if (l.type != LAST_NORMAL || l.slash)
+		} else if (l.type != LAST_NORMAL || l.slash) {
 			f = ERR_PTR(-EISDIR);
-		else if (!is_type(dir.dentry->inode, S_IFDIR))
+		} else if (!is_type(dir.dentry->inode, S_IFDIR)) {
 			f = ERR_PTR(-ENOTDIR);
-		else
+		} else {
 			f = open_or_create(&dir, &l, flags, mode, &next);
+		}
 		if (link != NULL)
 			path_page_put(link);
 		link = next;

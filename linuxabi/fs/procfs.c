@@ -111,8 +111,14 @@ procfs_register(const char *path, long (*show)(struct seq *, void *), void *arg)
 static void
 procfs_link(const char *path, const char *target)
 {
+	size_t len = strlen(target);
+	char *text = kzalloc(len + 1 + PATH_PAD);
+
+	if (text == NULL)
+		return;
+	memcpy(text, target, len);
 	mutex_lock(&proc_lock);
-	node_at(path, S_IFLNK | 0777)->link = target;
+	node_at(path, S_IFLNK | 0777)->link = text;
 	mutex_unlock(&proc_lock);
 }
 

@@ -129,7 +129,7 @@ node_new(const char *target)
 	if (target == NULL)
 		return kcache_zalloc(node_cache);
 	len = strlen(target) + 1;
-	n = kzalloc(sizeof(*n) + len);
+	n = kzalloc(sizeof(*n) + len + PATH_PAD);
 	if (n != NULL)
 		memcpy(n->link, target, len);
 	return n;

@@ -123,7 +123,8 @@ struct dentry {
 	struct inode *inode;
 	struct super *sb;
 	struct dentry *hash_next, **hash_prev;
-	struct list children, sibling;
+	struct list children, sibling;	/* sibling: in the parent's children (positive) or negatives */
+	struct list negatives;
 	struct list lru;
 	uint32_t hash;
 	uint32_t len;
