@@ -150,6 +150,9 @@ next_handled(struct sigact *act, siginfo_t *info)
 			return sig;
 		if ((SIGMASK(sig) & SIGNALS_IGNORED) != 0)
 			continue;
+		/* init dies of its own faults only. */
+		if (p == init_process && info->si_code <= 0)
+			continue;
 		if ((SIGMASK(sig) & SIGNALS_STOP) != 0) {
 			default_stop(p, sig);
 			continue;

@@ -192,11 +192,12 @@ signal_dropped(struct process *p, struct sighand *h, struct task *t, int sig)
 {
 	const struct task *blocker = t != NULL ? t : p->leader;
 
+	/* A blocked one is kept for init too: it may wait for it with sigtimedwait. */
+	if (blocker != NULL && ((blocker->blocked | blocker->waited) & SIGMASK(sig)) != 0)
+		return false;
 	if (p == init_process && h->action[sig - 1].handler == SIG_DFL_)
 		return true;
 	if ((SIGMASK(sig) & SIGNALS_UNBLOCKABLE) != 0)
-		return false;
-	if (blocker != NULL && ((blocker->blocked | blocker->waited) & SIGMASK(sig)) != 0)
 		return false;
 	return action_ignores(h, sig);
 }
