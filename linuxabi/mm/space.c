@@ -209,8 +209,10 @@ mm_teardown(struct mm *mm)
 	mm->total_pages = 0;
 	mm->locked_pages = 0;
 	mm_unlock(mm);
-	if (mm->exe != NULL)
+	if (mm->exe != NULL) {
+		inode_allow_write(mm->exe->inode);
 		file_put(mm->exe);
+	}
 	mm->exe = NULL;
 }
 
@@ -288,8 +290,10 @@ fork_fields(struct mm *mm, const struct mm *from)
 	mm->no_randomize = from->no_randomize;
 	memcpy(mm->auxv, from->auxv, sizeof(mm->auxv));
 	mm->exe = from->exe;
-	if (mm->exe != NULL)
+	if (mm->exe != NULL) {
+		(void)inode_deny_write(mm->exe->inode);	/* cannot fail: the parent denies it too */
 		file_get(mm->exe);
+	}
 }
 
 static long

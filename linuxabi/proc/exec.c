@@ -820,8 +820,8 @@ commit(struct exec *x, struct sighand *fresh, struct files *files)
 	struct process *p = t->process;
 	struct files *old_files = files != NULL ? t->files : NULL;
 
-	file_get(x->file);
-	x->mm->exe = x->file;
+	x->mm->exe = x->file;		/* and with it the denial of writes, until mm_put */
+	x->file = NULL;
 	task_release_mm(t);
 	exchange_mm(t, x->mm);
 	x->mm = NULL;

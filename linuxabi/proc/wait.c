@@ -62,6 +62,20 @@ take_zombie(struct wait *w, struct process *c)
 	return true;
 }
 
+/* usage_process() for who holds tasklist_lock. */
+static void
+usage_locked(struct process *p, struct usage *sum)
+{
+	struct task *t;
+	struct usage u;
+
+	*sum = p->dead_threads;
+	list_for_each(t, &p->threads, thread_node) {
+		usage_task(t, &u);
+		usage_add(sum, &u);
+	}
+}
+
 static bool
 take_change(struct wait *w, struct process *c)
 {
@@ -78,7 +92,7 @@ take_change(struct wait *w, struct process *c)
 	} else {
 		return false;
 	}
-	usage_process(c, &w->usage);
+	usage_locked(c, &w->usage);
 	return true;
 }
 

@@ -219,15 +219,16 @@ test_stack(void)
 static void
 test_brk(void)
 {
-	char *b = sbrk(0), *p;
+	char *b = (char *)syscall(SYS_brk, 0);
 
-	CHECK(sbrk(100000) == b);
+	CHECK((char *)syscall(SYS_brk, b + 100000) == b + 100000);
 	b[99999] = 1;
-	CHECK(sbrk(-100000) == b + 100000);
+	CHECK((char *)syscall(SYS_brk, b) == b);
 	CHECK(touch(b + 99999, 0) == SIGSEGV);
-	p = sbrk(100000);
-	CHECK(p == b && b[99999] == 0);
-	sbrk(-100000);
+	CHECK((char *)syscall(SYS_brk, b + 100000) == b + 100000 && b[99999] == 0);
+	CHECK((char *)syscall(SYS_brk, (char *)16) == b + 100000);
+	CHECK((char *)syscall(SYS_brk, (char *)-16) == b + 100000);
+	syscall(SYS_brk, b);
 }
 
 static void
@@ -661,7 +662,7 @@ test_limits(void)
 	}
 	CHECK(waitpid(c, &st, 0) == c && WEXITSTATUS(st) == 0);
 	CHECK(getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur >= 256);
-	FAILS(getrlimit((__rlimit_resource_t)99, &l), EINVAL);
+	FAILS(getrlimit((int)99, &l), EINVAL);
 }
 
 /* Counts pages that do not come back. */
