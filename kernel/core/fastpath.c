@@ -158,6 +158,8 @@ fastpath_reply_recv(uint64_t index, uint64_t reply_index)
 	if (caller == NULL || !can_return_to(c, t, r, caller))
 		return 0;
 	if (caller->fault != 0) {
+		if (!info_is_short(info))
+			return 0;		/* what it names is looked at all the same */
 		caller->fault = 0;
 		if (msg_label(info) == 1)
 			caller->regs.pc = fastpath_word0();

@@ -358,6 +358,8 @@ digest(void)
 		for (unsigned n = 0; n < 13; n++)
 			d = (d ^ seen[n]) * 0x100000001b3;
 	}
+	for (unsigned i = 0; i < SLOTS; i++)
+		d = (d ^ cnode_slots(arena)[i].type) * 0x100000001b3;
 	for (unsigned i = 0; i < CPUS; i++)
 		d = (d ^ (uint64_t)((char *)cpus[i].current - host_ram)) * 0x100000001b3;
 	return d;
