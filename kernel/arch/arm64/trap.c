@@ -50,7 +50,7 @@ load_thread(struct cpu *cpu, struct thread *t)
 }
 
 #ifdef DEBUG_KERNEL
-/* The longest stretch with interrupts masked, waiting for the lock included. */
+/* The longest stretch with interrupts masked and no look whether one is pending. */
 static void
 stretch_begin(struct cpu *cpu)
 {
@@ -69,6 +69,18 @@ stretch_end(struct cpu *cpu)
 static void stretch_begin(struct cpu *cpu) { (void)cpu; }
 static void stretch_end(struct cpu *cpu) { (void)cpu; }
 #endif
+
+/*
+ * Asked at each preemption point (ISR_EL1, D19.2.72): so this is where a long
+ * stretch would have ended.
+ */
+bool
+arch_interrupt_pending(void)
+{
+	stretch_end(cpu_self());
+	stretch_begin(cpu_self());
+	return sysreg_read("isr_el1") != 0;
+}
 
 /* Who runs next; nobody: idle until there is somebody. */
 static struct thread *

@@ -318,6 +318,35 @@ bench_hypercalls(void)
 	report("hypercall_poll", per_round(shared->result[1], ROUNDS) - USER_POLL);
 }
 
+/*
+ * Operations whose length grows with their object, to see that they are
+ * preemptible: a debug kernel notes its longest stretch without a look at
+ * pending interrupts.
+ */
+static void
+long_operations(void)
+{
+	uint32_t cnode = make(OBJ_CNODE, 12), frame = make(OBJ_FRAME, 21), space, n;
+
+	for (uint32_t i = 1; i < 4096; i++)
+		must("copy", cnode_copy(cnode, i, 0, frame, RIGHTS_ALL));
+	must("revoke", cnode_revoke(INIT_SLOT_CNODE, frame));
+	for (unsigned attribute = MAP_NORMAL; attribute <= MAP_UNCACHED; attribute++) {
+		must("map", frame_map(frame, INIT_SLOT_VSPACE, 0x54001000, RIGHT_READ, attribute));
+		must("unmap", frame_unmap(frame));
+	}
+	must("map", frame_map(frame, INIT_SLOT_VSPACE, 0x54000000, RIGHT_READ | RIGHT_EXEC, MAP_NORMAL));
+	must("unmap", frame_unmap(frame));
+	space = space_new(false);
+	must("map", frame_map(frame, space, 0x54001000, RIGHT_READ, MAP_NORMAL));
+	must("delete", cnode_delete(INIT_SLOT_CNODE, space));
+	n = make(OBJ_NOTIFICATION, 0);
+	for (uint32_t i = 1; i < 4096; i++)
+		must("mint", cnode_mint(cnode, i, 0, n, RIGHTS_ALL, i));
+	must("delete", cnode_delete(INIT_SLOT_CNODE, cnode));
+	must("revoke", cnode_revoke(INIT_SLOT_CNODE, n));
+}
+
 void
 test_main(void)
 {
@@ -336,6 +365,7 @@ test_main(void)
 	bench_fault();
 	bench_map();
 	bench_hypercalls();
+	long_operations();
 	if (system_control_bench(INIT_SLOT_SYSTEM_CONTROL, 0, &longest) == OK && longest != 0)
 		report("longest_masked", longest * ns_per_tick);
 	finish();

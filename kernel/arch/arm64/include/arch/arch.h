@@ -23,11 +23,7 @@ arch_now(void)
 	return sysreg_read("cntpct_el0");
 }
 
-static inline bool
-arch_interrupt_pending(void)
-{
-	return sysreg_read("isr_el1") != 0;
-}
+bool arch_interrupt_pending(void);
 
 /* RAM is mapped one to one (mmu.c). */
 static inline void *
