@@ -2,6 +2,8 @@
 /*
  * The libFuzzer target.
  */
+#include <stdlib.h>
+
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
@@ -9,6 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
-	fuzz_run(bytes, count, NULL, 0);
+	if (fuzz_run(bytes, count) != 0)
+		abort();
 	return 0;
 }
