@@ -81,10 +81,11 @@ poll_queue(struct poll_table *pt, struct file *f, struct waitq *q)
 	waitq_add(q, &e->waiter);
 }
 
+/* Who does not want to wait registers nowhere. */
 static void
-poll_waiter_init(struct poll_waiter *pw)
+poll_waiter_init(struct poll_waiter *pw, uint64_t deadline)
 {
-	pw->table.queue = poll_queue;
+	pw->table.queue = deadline != 0 ? poll_queue : NULL;
 	pw->triggered = false;
 	pw->no_memory = false;
 	pw->count = 0;
@@ -121,7 +122,7 @@ poll_file(struct poll_waiter *pw, struct file *f, unsigned events, bool look_onl
 	if (f->ops->poll == NULL)
 		return events & (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
 	pw->events = events;
-	return f->ops->poll(f, look_only ? NULL : &pw->table) & events;
+	return f->ops->poll(f, look_only || pw->table.queue == NULL ? NULL : &pw->table) & events;
 }
 
 /*
@@ -254,7 +255,7 @@ sys_ppoll(uint64_t ufds, uint64_t nfds, uint64_t timeout, uint64_t mask, uint64_
 	r = -EFAULT;
 	if (copy_from_user(set.fds, ufds, set.count * sizeof(struct pollfd)) < 0)
 		goto out;
-	poll_waiter_init(&pw);
+	poll_waiter_init(&pw, deadline);
 	r = poll_loop(&pw, ppoll_ask, &set, deadline);
 	poll_waiter_end(&pw);
 	if (r >= 0 && revents_put(ufds, set.fds, set.count) < 0)
@@ -363,7 +364,7 @@ select_run(struct select_set *s, uaddr_t in, uaddr_t out, uaddr_t ex, uint64_t d
 	if (bits_get(s->in, in, s->words) < 0 || bits_get(s->out, out, s->words) < 0 ||
 	    bits_get(s->ex, ex, s->words) < 0)
 		return -EFAULT;
-	poll_waiter_init(&pw);
+	poll_waiter_init(&pw, deadline);
 	r = poll_loop(&pw, select_ask, s, deadline);
 	poll_waiter_end(&pw);
 	if (r >= 0 && (bits_put(in, s->rin, s->words) < 0 || bits_put(out, s->rout, s->words) < 0 ||
