@@ -149,9 +149,11 @@ futex_wake_user(uaddr_t addr, bool shared, unsigned n, uint32_t bitset)
 	if (bitset == 0)
 		return -EINVAL;
 	b = key_bucket(&key);
-	/* The waker's store must be seen by a waiter that we do not see. */
+	/* The program's store comes before our look at lock and list; pairs with waiter_queue,
+	 * which holds the lock from before its look at the word until it is in the list. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (list_empty(&b->waiters))
+	if (__atomic_load_n(&b->lock.next, __ATOMIC_ACQUIRE) == __atomic_load_n(&b->lock.owner, __ATOMIC_ACQUIRE)
+	    && list_empty(&b->waiters))
 		return 0;
 	flags = bucket_lock(b);
 	result = bucket_wake(b, &key, n, bitset);
@@ -198,8 +200,11 @@ waiter_queue(struct futex_waiter *w, uaddr_t addr, uint32_t val)
 	for (;;) {
 		uint32_t now;
 		uint64_t flags = bucket_lock(b);
-		long error = user_load_u32_nofault(&now, addr);
+		long error;
 
+		/* The lock is seen as taken by a waker whose store we do not see. */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		error = user_load_u32_nofault(&now, addr);
 		if (error == 0 && now == val) {
 			w->queued = b;
 			list_add_tail(&b->waiters, &w->node);

@@ -407,21 +407,37 @@ static void futex_wait(volatile uint32_t *w, uint32_t v) { syscall(SYS_futex, w,
 static void futex_wake(volatile uint32_t *w) { syscall(SYS_futex, w, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0); }
 
 static void
-take_turn(uint32_t mine, uint32_t next)
+turn_await(uint32_t mine, uint32_t other)
 {
 	while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) != mine)
-		futex_wait(&turn, next);
+		futex_wait(&turn, other);
+}
+
+static void
+turn_pass(uint32_t next)
+{
 	__atomic_store_n(&turn, next, __ATOMIC_RELEASE);
 	futex_wake(&turn);
 }
 
+static void
+take_turn(uint32_t mine, uint32_t next)
+{
+	turn_await(mine, next);
+	turn_pass(next);
+}
+
+/* thread_stop changes only while the turn is the other side's: looked at in our own. */
 static void *
 futex_thread(void *arg)
 {
 	(void)arg;
-	while (!thread_stop)
-		take_turn(1, 0);
-	return NULL;
+	for (;;) {
+		turn_await(1, 0);
+		if (thread_stop)
+			return NULL;
+		turn_pass(0);
+	}
 }
 
 static void
@@ -442,8 +458,9 @@ run_futex_pp(unsigned n)
 static void
 end_futex_pp(void)
 {
+	turn_await(0, 1);
 	thread_stop = 1;
-	take_turn(0, 1);
+	turn_pass(1);
 	pthread_join(thread, NULL);
 }
 
