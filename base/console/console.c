@@ -297,6 +297,33 @@ move_kernel_log(struct console *c)
 	return true;
 }
 
+/* stream(5): a peer whose indices make no sense is not followed, and named once
+ * for all times it does so. */
+static void
+report_broken(struct console *c)
+{
+	static const char text[] = "a peer's ring made no sense, its bytes are dropped: ";
+	char line[sizeof text + CONSOLE_NAME];
+	const char *who = "terminal";
+	uint32_t sum = c->serial.in.broken + c->serial.out.broken + c->tty.in.broken +
+	    c->tty.out.broken;
+
+	for (unsigned i = 0; i < c->log_count; i++) {
+		if (c->log[i].end.in.broken != 0)
+			who = c->log[i].name;
+		sum += c->log[i].end.in.broken;
+	}
+	if (c->serial.in.broken + c->serial.out.broken != 0)
+		who = "serial line";
+	if (sum == 0 || c->broken != 0 || !c->has_serial)
+		return;
+	memcpy(line, text, sizeof text);
+	memcpy(line + sizeof text - 1, who, strlen(who));
+	if (print_line(c, FROM_NOTHING, 0, "console", line,
+	    (uint32_t)(sizeof text - 1 + strlen(who))))
+		c->broken = sum;
+}
+
 /* ---- all of it ---------------------------------------------------------- */
 
 bool
@@ -312,6 +339,7 @@ console_move(struct console *c)
 	moved |= move_kernel_log(c);
 	for (unsigned i = 0; i < c->log_count; i++)
 		moved |= move_log(c, i);
+	report_broken(c);
 	return moved;
 }
 

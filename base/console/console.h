@@ -51,6 +51,7 @@ struct console {
 	struct console_keep *keep;
 	bool quiet;			/* only warnings of logs */
 	uint32_t breaks, overruns;	/* of the line, as passed on */
+	uint32_t broken;		/* indices of peers that made no sense, as reported */
 	bool wants_room;		/* something waits for room on the line */
 	bool log_waits;			/* a log line waits for the end of the terminal's */
 };

@@ -10,34 +10,36 @@ static const struct component_channel *serial_channel;
 static const struct component_channel *tty_channel;
 static const struct component_channel *log_channels[CONSOLE_MAX_LOGS];
 
-static bool
+/*
+ * An end whose header its peer has spoilt is left out, and the rest goes on: a
+ * world must not be able to take the console from everybody else.  init writes
+ * the header anew whenever one of its ends is built.
+ */
+static void
 open_streams(void)
 {
 	serial_channel = component_channel(CHANNEL_STREAM, CHANNEL_CLIENT, 0);
 	tty_channel = component_channel(CHANNEL_STREAM, CHANNEL_SERVER, 0);
-	console.has_serial = serial_channel != NULL;
-	console.has_tty = tty_channel != NULL;
-	if (console.has_serial && !channel_attach(serial_channel, &console.serial))
-		return false;
-	return !console.has_tty || channel_attach(tty_channel, &console.tty);
+	console.has_serial = serial_channel != NULL &&
+	    channel_attach(serial_channel, &console.serial);
+	console.has_tty = tty_channel != NULL && channel_attach(tty_channel, &console.tty);
 }
 
-static bool
+static void
 open_logs(void)
 {
 	const struct component_channel *channel;
 
-	while (console.log_count < CONSOLE_MAX_LOGS &&
-	    (channel = component_channel(CHANNEL_LOG, CHANNEL_SERVER, console.log_count)) != NULL) {
+	for (unsigned i = 0; console.log_count < CONSOLE_MAX_LOGS &&
+	    (channel = component_channel(CHANNEL_LOG, CHANNEL_SERVER, i)) != NULL; i++) {
 		struct console_log *log = &console.log[console.log_count];
 
-		log_channels[console.log_count++] = channel;
+		if (!channel_attach(channel, &log->end))
+			continue;
 		memcpy(log->name, channel->peer, sizeof log->name);
 		log->name[sizeof log->name - 1] = '\0';
-		if (!channel_attach(channel, &log->end))
-			return false;
+		log_channels[console.log_count++] = channel;
 	}
-	return true;
 }
 
 /* Ring whoever waits for what was done since the last time. */
@@ -61,8 +63,8 @@ component_main(const struct component_info *info)
 {
 	uint64_t bits = COMPONENT_BIT_PEER;	/* we are new: as if all peers were */
 
-	if (!open_streams() || !open_logs())
-		return 1;
+	open_streams();
+	open_logs();
 	console.keep = (struct console_keep *)info->keep;
 	console.kernel_log = (const struct kernel_log *)info->kernel_log;
 	console.quiet = component_option("quiet") || cmdline_option("quiet");

@@ -43,6 +43,18 @@ channel_bit(const struct channel *ch, int index)
 	return (uint64_t)1 << bit;
 }
 
+/*
+ * The constants of the header: written when the channel is made, and again when
+ * one of its ends is built, since the other end could have spoilt them
+ * meanwhile.  Indices and flags stay.
+ */
+void
+channel_write_header(const struct channel *ch)
+{
+	stream_format(ch->address, ch->conf->size, ch->conf->type == CHANNEL_LOG);
+	dcache_clean(ch->address, sizeof(struct stream));
+}
+
 static enum error
 channel_make(struct channel *ch, uint64_t vaddr)
 {
@@ -60,8 +72,7 @@ channel_make(struct channel *ch, uint64_t vaddr)
 	if (e != OK)
 		return e;
 	ch->address = (void *)vaddr;
-	stream_format(ch->address, ch->conf->size, ch->conf->type == CHANNEL_LOG);
-	dcache_clean(ch->address, sizeof(struct stream));
+	channel_write_header(ch);
 	return OK;
 }
 
@@ -131,6 +142,7 @@ channels_give(struct component *c, struct component_info *info, uint32_t *slot)
 		info->channel_count++;
 		if (ch->conf->type == CHANNEL_CALL)
 			continue;
+		channel_write_header(ch);
 		d->address = vaddr;
 		e = give_mapped(c, (*slot)++, ch->frame, 0, ch->conf->size, vaddr,
 		    RIGHT_READ | RIGHT_WRITE, MAP_NORMAL);

@@ -161,6 +161,7 @@ static inline uint64_t round_up(uint64_t n, uint64_t to) { return (n + to - 1) &
 enum error channels_make(void);
 /* Put a component's ends of all its channels into its CNode and VSpace. */
 enum error channels_give(struct component *c, struct component_info *info, uint32_t *slot);
+void channel_write_header(const struct channel *ch);
 bool channels_drained(void);
 struct component *channel_end(int index);
 

@@ -197,6 +197,7 @@ give_channels(struct component *c, struct world_info *info, uint32_t *slot)
 		if (ch->conf->client != (int)c->index ||
 		    channel_end(ch->conf->server)->state == STATE_ABSENT)
 			continue;
+		channel_write_header(ch);
 		e = give_mapped(c, (*slot)++, ch->frame, 0, ch->conf->size, ipa,
 		    RIGHT_READ | RIGHT_WRITE, MAP_NORMAL);
 		if (e == OK)

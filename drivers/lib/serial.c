@@ -5,36 +5,82 @@
  *
  * A byte leaves the ring only after the device has it, and one at a time: a
  * driver that is killed loses no byte that is still in the ring, and the next
- * one goes on behind the last byte sent.
+ * one goes on behind the last byte sent.  No device tells how many bytes it was
+ * ever given, so a driver killed between giving it a byte and advancing the
+ * index would give it again.  That window is kept as small as can be: the access
+ * to the data register and the store of the index follow each other without a
+ * branch.
  */
+#include <driver/mmio.h>
 #include <driver/serial.h>
 
 enum { BURST = 64 };		/* bytes to transmit before looking at the receiver */
 
+/* Give the device count bytes.  One loop for each width, see above. */
+static bool
+send_words(uintptr_t data, struct ring *in, const uint8_t *from, unsigned count)
+{
+	bool bell = false;
+
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t byte = from[i];
+
+		mmio_write32(data, byte);
+		bell |= ring_consume(in, 1);
+	}
+	return bell;
+}
+
+static bool
+send_bytes(uintptr_t data, struct ring *in, const uint8_t *from, unsigned count)
+{
+	bool bell = false;
+
+	for (unsigned i = 0; i < count; i++) {
+		uint8_t byte = from[i];
+
+		mmio_write8(data, byte);
+		bell |= ring_consume(in, 1);
+	}
+	return bell;
+}
+
+/* Take one byte into the ring, unless it is a break; returns the flags. */
+static unsigned
+take_byte(struct serial *s, uint8_t *to, unsigned flags)
+{
+	const struct serial_port *port = &s->port;
+	uint32_t skip = flags & SERIAL_BREAK, data;
+
+	if (port->width == 4) {
+		data = mmio_read32(port->data);
+		*to = (uint8_t)data;
+		s->ring_bell |= ring_commit(&s->stream.out, (data & port->break_bit) == 0 && !skip);
+	} else {
+		data = mmio_read8(port->data);
+		*to = (uint8_t)data;
+		s->ring_bell |= ring_commit(&s->stream.out, (data & port->break_bit) == 0 && !skip);
+	}
+	return flags | (data & port->break_bit ? SERIAL_BREAK : 0u) |
+	    (data & port->overrun_bit ? SERIAL_OVERRUN : 0u);
+}
+
 static bool
 receive(struct serial *s)
 {
-	struct ring *out = &s->stream.out;
-	bool moved = false, overrun;
-	uint8_t *to, byte;
+	struct stream *shared = s->stream.shared;
+	bool moved = false;
+	unsigned flags;
+	uint8_t *to;
 
-	while (ring_reserve(out, &to) != 0) {
-		overrun = false;
-		switch (s->op->receive(s->device, &byte, &overrun)) {
-		case SERIAL_NOTHING:
-			return moved;
-		case SERIAL_BREAK:
-			s->stream.shared->breaks = s->stream.shared->breaks + 1;
-			/* The count is the news: have the client look. */
-			s->ring_bell = true;
-			break;
-		case SERIAL_BYTE:
-			*to = byte;
-			s->ring_bell |= ring_commit(out, 1);
-			break;
-		}
-		if (overrun)
-			s->stream.shared->overruns = s->stream.shared->overruns + 1;
+	while (ring_reserve(&s->stream.out, &to) != 0 && s->op->ready(s->device, &flags)) {
+		flags = take_byte(s, to, flags);
+		if (flags & SERIAL_OVERRUN)
+			shared->overruns = shared->overruns + 1;
+		if (flags & SERIAL_BREAK)
+			shared->breaks = shared->breaks + 1;
+		/* A count is news as well: have the client look. */
+		s->ring_bell |= flags != 0;
 		moved = true;
 	}
 	return moved;
@@ -45,13 +91,17 @@ transmit(struct serial *s)
 {
 	struct ring *in = &s->stream.in;
 	const uint8_t *from;
-	unsigned n = 0;
+	unsigned n = 0, count, room;
 
-	while (n < BURST && ring_peek(in, &from) != 0) {
-		if (!s->op->transmit(s->device, *from))
+	while (n < BURST && (count = ring_peek(in, &from)) != 0) {
+		room = s->op->room(s->device);
+		if (room == 0)
 			break;
-		s->ring_bell |= ring_consume(in, 1);
-		n++;
+		if (count > room)
+			count = room;
+		s->ring_bell |= s->port.width == 4 ? send_words(s->port.data, in, from, count) :
+		    send_bytes(s->port.data, in, from, count);
+		n += count;
 	}
 	return n != 0;
 }

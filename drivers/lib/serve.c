@@ -7,10 +7,12 @@
 #include <tessera/stubs.h>
 
 int
-serial_serve(const struct serial_operations *op, void *device, uint32_t irq_slot, uint64_t irq_bit)
+serial_serve(const struct serial_operations *op, void *device, const struct serial_port *port,
+    uint32_t irq_slot, uint64_t irq_bit)
 {
 	const struct component_channel *channel = component_channel(CHANNEL_STREAM, CHANNEL_SERVER, 0);
-	struct serial s = { .op = op, .device = device };
+	struct serial s = { .op = op, .device = device, .port = *port };
+	bool told = false;
 	uint64_t bits;
 
 	if (channel == NULL || !channel_attach(channel, &s.stream)) {
@@ -24,6 +26,10 @@ serial_serve(const struct serial_operations *op, void *device, uint32_t irq_slot
 	for (;;) {
 		while (serial_move(&s) || !serial_rest(&s))
 			;
+		if (!told && s.stream.in.broken + s.stream.out.broken != 0) {
+			log_line(LOG_WARNING "the client's ring made no sense, its bytes are dropped");
+			told = true;
+		}
 		if (s.ring_bell) {
 			s.ring_bell = false;
 			bell_ring(channel->slot);

@@ -10,6 +10,7 @@ int
 component_main(const struct component_info *info)
 {
 	static struct pl011 uart;
+	struct serial_port port;
 	const struct component_device *d = &info->device[0];
 
 	if (info->device_count == 0 || d->kind != BOOT_UART_PL011) {
@@ -20,5 +21,6 @@ component_main(const struct component_info *info)
 	uart.clock_hz = d->clock_hz;
 	uart.baud = d->baud;
 	pl011_start(&uart);
-	return serial_serve(&pl011_operations, &uart, d->irq_slot, d->irq_bit);
+	port = pl011_port(&uart);
+	return serial_serve(&pl011_operations, &uart, &port, d->irq_slot, d->irq_bit);
 }

@@ -90,7 +90,6 @@ configure(const struct pl011 *uart)
 void
 pl011_start(struct pl011 *uart)
 {
-	uart->room = 0;
 	set(uart, IMSC, 0);
 	if (!runs_as_wanted(uart))
 		configure(uart);
@@ -101,41 +100,30 @@ pl011_start(struct pl011 *uart)
 /* The flags are asked for as seldom as possible: a register access costs more
  * than anything else here. */
 static unsigned
-transmit_room(const struct pl011 *uart)
+pl011_room(void *device)
 {
-	uint32_t flags = get(uart, FR);
+	uint32_t flags = get(device, FR);
 
 	if (flags & FR_TX_EMPTY)
 		return FIFO_BYTES;
 	return flags & FR_TX_FULL ? 0 : 1;
 }
 
+/* Break and overrun come with the byte, in DR. */
 static bool
-pl011_transmit(void *device, uint8_t byte)
+pl011_ready(void *device, unsigned *flags)
 {
-	struct pl011 *uart = device;
-
-	if (uart->room == 0)
-		uart->room = transmit_room(uart);
-	if (uart->room == 0)
-		return false;
-	uart->room--;
-	set(uart, DR, byte);
-	return true;
+	*flags = 0;
+	return (get(device, FR) & FR_RX_EMPTY) == 0;
 }
 
-static enum serial_receive
-pl011_receive(void *device, uint8_t *byte, bool *overrun)
+struct serial_port
+pl011_port(const struct pl011 *uart)
 {
-	struct pl011 *uart = device;
-	uint32_t data;
-
-	if (get(uart, FR) & FR_RX_EMPTY)
-		return SERIAL_NOTHING;
-	data = get(uart, DR);
-	*overrun = (data & DR_OVERRUN) != 0;
-	*byte = (uint8_t)data;
-	return data & DR_BREAK ? SERIAL_BREAK : SERIAL_BYTE;
+	return (struct serial_port){
+		.data = uart->base + DR, .width = 4,
+		.break_bit = DR_BREAK, .overrun_bit = DR_OVERRUN,
+	};
 }
 
 /* The transmit interrupt comes when the FIFO sinks through its mark, so it is
@@ -156,8 +144,8 @@ pl011_acknowledge(void *device)
 }
 
 const struct serial_operations pl011_operations = {
-	.transmit = pl011_transmit,
-	.receive = pl011_receive,
+	.room = pl011_room,
+	.ready = pl011_ready,
 	.interrupts = pl011_interrupts,
 	.acknowledge = pl011_acknowledge,
 };

@@ -12,11 +12,10 @@ struct pl011 {
 	uintptr_t base;
 	uint32_t clock_hz;	/* 0 or */
 	uint32_t baud;		/* 0: the divisor stays what firmware made it */
-
-	unsigned room;		/* bytes that surely fit into the transmit FIFO */
 };
 
 extern const struct serial_operations pl011_operations;
+struct serial_port pl011_port(const struct pl011 *uart);
 
 /*
  * Bring the device up.  A UART that runs as it should, since firmware or an

@@ -12,6 +12,7 @@ int
 component_main(const struct component_info *info)
 {
 	static struct uart16550 uart;
+	struct serial_port port;
 	const struct component_device *d = &info->device[0];
 
 	if (info->device_count == 0 || d->kind != BOOT_UART_16550) {
@@ -26,5 +27,6 @@ component_main(const struct component_info *info)
 	uart.clock_hz = d->clock_hz;
 	uart.baud = d->baud;
 	uart16550_start(&uart);
-	return serial_serve(&uart16550_operations, &uart, d->irq_slot, d->irq_bit);
+	port = uart16550_port(&uart);
+	return serial_serve(&uart16550_operations, &uart, &port, d->irq_slot, d->irq_bit);
 }

@@ -96,7 +96,6 @@ configure(const struct uart16550 *uart)
 void
 uart16550_start(struct uart16550 *uart)
 {
-	uart->room = 0;
 	uart->enabled = 0;
 	uart->errors = 0;
 	set(uart, IER, 0);
@@ -119,35 +118,32 @@ line_status(struct uart16550 *uart)
 	return status;
 }
 
-/* An empty transmitter takes a whole FIFO without asking again (PC16550D §8.5;
- * DW with THRE interrupts by threshold off, as IER bit 7 is 0). */
+/* An empty transmitter takes a whole FIFO (PC16550D §8.5; DW with THRE
+ * interrupts by threshold off, as IER bit 7 is 0). */
+static unsigned
+uart16550_room(void *device)
+{
+	return line_status(device) & LSR_TX_EMPTY ? FIFO_BYTES : 0;
+}
+
 static bool
-uart16550_transmit(void *device, uint8_t byte)
+uart16550_ready(void *device, unsigned *flags)
 {
 	struct uart16550 *uart = device;
 
-	if (uart->room == 0 && (line_status(uart) & LSR_TX_EMPTY) != 0)
-		uart->room = FIFO_BYTES;
-	if (uart->room == 0)
+	*flags = 0;
+	if ((line_status(uart) & LSR_DATA) == 0)
 		return false;
-	set(uart, THR, byte);
-	uart->room--;
+	*flags = (uart->errors & LSR_OVERRUN ? SERIAL_OVERRUN : 0u) |
+	    (uart->errors & LSR_BREAK ? SERIAL_BREAK : 0u);
+	uart->errors = 0;
 	return true;
 }
 
-static enum serial_receive
-uart16550_receive(void *device, uint8_t *byte, bool *overrun)
+struct serial_port
+uart16550_port(const struct uart16550 *uart)
 {
-	struct uart16550 *uart = device;
-	uint8_t errors;
-
-	if ((line_status(uart) & LSR_DATA) == 0)
-		return SERIAL_NOTHING;
-	errors = uart->errors;
-	uart->errors = 0;
-	*overrun = (errors & LSR_OVERRUN) != 0;
-	*byte = get(uart, RBR);
-	return errors & LSR_BREAK ? SERIAL_BREAK : SERIAL_BYTE;
+	return (struct serial_port){ .data = uart->base + RBR, .width = uart->reg_width };
 }
 
 static void
@@ -181,8 +177,8 @@ uart16550_acknowledge(void *device)
 }
 
 const struct serial_operations uart16550_operations = {
-	.transmit = uart16550_transmit,
-	.receive = uart16550_receive,
+	.room = uart16550_room,
+	.ready = uart16550_ready,
 	.interrupts = uart16550_interrupts,
 	.acknowledge = uart16550_acknowledge,
 };

@@ -16,12 +16,12 @@ struct uart16550 {
 	uint32_t clock_hz;	/* 0 or */
 	uint32_t baud;		/* 0: the divisor stays what firmware made it */
 
-	unsigned room;		/* bytes that surely fit into the transmitter */
 	uint8_t enabled;	/* IER as last written */
 	uint8_t errors;		/* seen in LSR, not yet reported */
 };
 
 extern const struct serial_operations uart16550_operations;
+struct serial_port uart16550_port(const struct uart16550 *uart);
 
 /* Bring the device up; one that runs as it should keeps running, FIFOs and all. */
 void uart16550_start(struct uart16550 *uart);

@@ -278,6 +278,20 @@ breaks_and_overruns_are_passed_on(void)
 }
 
 static void
+a_peer_that_makes_no_sense_is_named_once(void)
+{
+	fresh();
+	for (unsigned i = 0; i < 5; i++) {
+		((struct stream *)log_frame[1])->ring[0].tail += 100000;
+		run();
+	}
+	CHECK(strcmp(line, "[console] a peer's ring made no sense, its bytes are dropped: uart\r\n") == 0);
+	say(&world, "on it goes\n");
+	run();
+	CHECK(strstr(line, "on it goes\n") != NULL);
+}
+
+static void
 without_a_line_everything_is_swallowed(void)
 {
 	fresh();
@@ -350,6 +364,7 @@ main(void)
 	RUN(a_full_line_slows_everybody_and_loses_nothing);
 	RUN(a_world_that_does_not_read_blocks_only_its_input);
 	RUN(breaks_and_overruns_are_passed_on);
+	RUN(a_peer_that_makes_no_sense_is_named_once);
 	RUN(without_a_line_everything_is_swallowed);
 	RUN(a_killed_console_neither_repeats_nor_loses);
 	CHECK_END();

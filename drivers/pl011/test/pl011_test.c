@@ -158,6 +158,7 @@ model_write(uintptr_t address, uint32_t value, unsigned bytes)
 static void driver_start(void) { pl011_start(&driver); }
 static const struct serial_operations *driver_operations(void) { return &pl011_operations; }
 static void *driver_device(void) { return &driver; }
+static struct serial_port driver_port(void) { return pl011_port(&driver); }
 
 static void
 a_cold_uart_is_set_up(void)

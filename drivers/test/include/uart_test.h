@@ -33,6 +33,7 @@ static bool model_irq(void);
 static void driver_start(void);
 static const struct serial_operations *driver_operations(void);
 static void *driver_device(void);
+static struct serial_port driver_port(void);
 
 static _Alignas(4096) uint8_t frame[FRAME];
 static struct stream_end console;
@@ -61,6 +62,7 @@ driver_birth(void)
 	memset(&serial, 0, sizeof serial);
 	serial.op = driver_operations();
 	serial.device = driver_device();
+	serial.port = driver_port();
 	CHECK(stream_attach(&serial.stream, frame, FRAME, STREAM_SERVER));
 	driver_start();
 }

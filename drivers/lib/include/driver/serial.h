@@ -12,17 +12,22 @@
 #include <stdint.h>
 #include <tessera/ring.h>
 
-enum serial_receive {
-	SERIAL_NOTHING,		/* nothing received */
-	SERIAL_BYTE,
-	SERIAL_BREAK,		/* a break condition instead of a byte */
+/* What came with a received byte, where the device says so apart from the byte. */
+enum { SERIAL_BREAK = 1, SERIAL_OVERRUN = 2 };
+
+/* The data register, and what it tells beside the byte (0: nothing). */
+struct serial_port {
+	uintptr_t data;
+	unsigned width;			/* of an access in bytes: 1 or 4 */
+	uint32_t break_bit;
+	uint32_t overrun_bit;
 };
 
 struct serial_operations {
-	/* Put one byte into the transmitter; false: it is full. */
-	bool (*transmit)(void *device, uint8_t byte);
-	/* Take one byte; *overrun is set if bytes before it were lost. */
-	enum serial_receive (*receive)(void *device, uint8_t *byte, bool *overrun);
+	/* How many bytes does the transmitter surely take now? */
+	unsigned (*room)(void *device);
+	/* Is there a received byte to read?  *flags: what came with it. */
+	bool (*ready)(void *device, unsigned *flags);
 	/* Have an interrupt when bytes were received / when there is room to transmit. */
 	void (*interrupts)(void *device, bool receive, bool transmit);
 	/* Withdraw the causes that the device latches. */
@@ -32,6 +37,7 @@ struct serial_operations {
 struct serial {
 	const struct serial_operations *op;
 	void *device;
+	struct serial_port port;
 	struct stream_end stream;
 	bool ring_bell;		/* the peer waits for what was just done */
 };
@@ -46,7 +52,7 @@ bool serial_move(struct serial *s);
 bool serial_rest(struct serial *s);
 
 /* The driver's life: serve the component's serial channel for ever. */
-int serial_serve(const struct serial_operations *op, void *device, uint32_t irq_slot,
-    uint64_t irq_bit);
+int serial_serve(const struct serial_operations *op, void *device,
+    const struct serial_port *port, uint32_t irq_slot, uint64_t irq_bit);
 
 #endif
