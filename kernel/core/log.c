@@ -84,6 +84,5 @@ system_control_release_console(struct thread *caller, struct slot *self)
 	(void)caller;
 	(void)self;
 	console_released = true;
-	arch_console_release();
 	return OK;
 }

@@ -28,7 +28,6 @@ extern char kernel_image[], text_end[], rodata_end[], kernel_image_end[];
 
 /* uart.c */
 void uart_init(const struct boot_uart *info);
-void uart_seize(void);			/* the kernel stops: it may write again */
 
 /* cache.c */
 void cache_init(void);
@@ -113,6 +112,13 @@ struct thread *trap_serror(struct thread *t, uint64_t esr);
 struct thread *trap_finish(struct thread *t);
 _Noreturn void cpu_enter_first(struct cpu *cpu);
 _Noreturn void resume(struct thread *t);	/* vectors.S */
+
+/* How long the instruction that trapped is: ESR_ELx.IL (a T32 one may have two bytes). */
+static inline uint64_t
+trapped_length(uint64_t esr)
+{
+	return (esr & ESR_IL) != 0 ? 4 : 2;
+}
 
 /* sysreg_trap.c */
 bool sysreg_emulate(struct thread *t, uint64_t esr);

@@ -59,7 +59,6 @@ cause(uint64_t kind, uint64_t esr)
 _Noreturn void
 crash_exception(uint64_t kind, const uint64_t *frame)
 {
-	uart_seize();
 	put("\nkernel: ");
 	put(cause(kind, frame[FRAME_ESR]));
 	put_register(" at EL2, cpu", cpu_self()->id);

@@ -135,6 +135,6 @@ sysreg_emulate(struct thread *t, uint64_t esr)
 		return false;
 	if ((iss & SYS_READ) != 0 && rt != 31)
 		t->regs.x[rt] = value;
-	t->regs.pc += 4;
+	t->regs.pc += trapped_length(esr);
 	return true;
 }

@@ -271,11 +271,11 @@ fault_address(const struct thread *t, uint64_t esr)
 }
 
 static struct thread *
-wfx(struct thread *t)
+wfx(struct thread *t, uint64_t esr)
 {
 	struct cpu *cpu = enter();
 
-	t->regs.pc += 4;
+	t->regs.pc += trapped_length(esr);
 	kernel_wfi(t);
 	return leave(cpu);
 }
@@ -308,7 +308,7 @@ trap_sync(struct thread *t, uint64_t esr)
 		fp_trap(cpu_self(), t);
 		return goes_on(t);
 	case EC_WFX:
-		return t->vcpu != NULL ? (uintptr_t)wfx(t) : refuse(t, esr);
+		return t->vcpu != NULL ? (uintptr_t)wfx(t, esr) : refuse(t, esr);
 	case EC_SYSREG:
 		if (t->vcpu != NULL && sysreg_emulate(t, esr))
 			return goes_on(t);

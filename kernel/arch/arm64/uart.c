@@ -2,7 +2,8 @@
 /*
  * The early console: polled output on a PL011 (ARM DDI 0183) or a 16550 with
  * its registers 1 or 4 bytes apart.  It carries the kernel's log until a
- * driver takes the device over, and what a stopping kernel has to say after.
+ * driver takes the device over (core/log.c knows), and what a stopping kernel
+ * has to say after.
  */
 #include "arch_arm64.h"
 
@@ -16,7 +17,6 @@ enum {
 };
 
 static struct boot_uart uart;
-static bool released;			/* a driver has the device */
 
 static void
 pl011_putc(char c)
@@ -68,23 +68,8 @@ uart_init(const struct boot_uart *info)
 }
 
 void
-arch_console_release(void)
-{
-	released = true;
-}
-
-/* A stopping kernel has the last word. */
-void
-uart_seize(void)
-{
-	released = false;
-}
-
-void
 arch_console_write(const char *text, size_t length)
 {
-	if (released)
-		return;
 	for (size_t i = 0; i < length; i++) {
 		if (text[i] == '\n')
 			uart_putc('\r');

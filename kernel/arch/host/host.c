@@ -53,11 +53,6 @@ arch_console_write(const char *text, size_t bytes)
 }
 
 void
-arch_console_release(void)
-{
-}
-
-void
 arch_power_off(void)
 {
 	host_power_offs++;

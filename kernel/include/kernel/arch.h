@@ -114,7 +114,6 @@ void arch_irq_ack(uint32_t intid);
 
 /* Console until a driver takes it; power; figures for system_control_bench. */
 void arch_console_write(const char *text, size_t bytes);
-void arch_console_release(void);
 void arch_power_off(void);
 void arch_reset(void);
 uint64_t arch_bench(unsigned what);

@@ -211,6 +211,47 @@ test_mapping(void)
 	check("unmapping gives tables back", tables == tables_free);
 }
 
+/*
+ * More spaces than there are VMIDs, all alive: each runs, faults, and runs
+ * again when its VMID has long gone to another.
+ */
+enum { SPACES = 300 };
+
+static void
+test_many_spaces(void)
+{
+	static uint32_t answers[SPACES];
+	uint32_t handler = make(OBJ_ENDPOINT, 0);
+	struct msg m = { 0 };
+	unsigned faults = 0;
+
+	for (unsigned i = 0; i < SPACES; i++) {
+		uint32_t thread = make(OBJ_THREAD, 0), sc = make(OBJ_SCHED_CONTEXT, 0);
+
+		answers[i] = make(OBJ_REPLY, 0);
+		must("configure", thread_configure(thread, INIT_SLOT_CNODE, make(OBJ_VSPACE, 13), 0, 0,
+			make_badged(handler, i + 1)));
+		must("priority", thread_set_priority(thread, PRIORITY_LOW, PRIORITY_LOW));
+		must("registers", thread_write_registers(thread, 0x400000 + i * 4, 0, 0, 0, 0, 0));
+		must("time", sched_control_configure(INIT_SLOT_SCHED_CONTROL, sc, i % info->cpu_count,
+			info->timer_hz / 100, info->timer_hz / 100));
+		must("bind", sched_context_bind(sc, thread));
+		must("resume", thread_resume(thread));
+		if (sys_recv(handler, &m, answers[i], ms(2000)) == OK && m.badge == i + 1 &&
+		    m.words[0] == 0x400000 + i * 4)
+			faults++;
+	}
+	check("three hundred spaces run", faults == SPACES);
+	for (unsigned i = 0; i < SPACES; i++) {
+		m.info = MSG_INFO(1, 1, 0);
+		m.words[0] = 0x800000 + i * 4;
+		if (sys_reply_recv(handler, &m, answers[i], ms(2000)) == OK && m.badge == i + 1 &&
+		    m.words[0] == 0x800000 + i * 4)
+			faults++;
+	}
+	check("and run again", faults == 2 * SPACES);
+}
+
 /* ---- personality -------------------------------------------------------------------- */
 
 static void
@@ -355,6 +396,7 @@ test_main(void)
 	test_notifications();
 	test_faults();
 	test_mapping();
+	test_many_spaces();
 	test_personality(0);
 	test_two_vcpus();
 	if (info->cpu_count > 1) {
