@@ -23,8 +23,8 @@
  *   70 spin   sighand->lock (irq)   signal actions and queues of a process
  *   75 spin   futex bucket (irq)
  *   80 spin   waitq->lock (irq)
- *   90 spin   timer base (irq)
  *  100 spin   run queue (irq)
+ *  102 spin   timer base (irq): a switch programs the tick
  *  110 spin   page allocator, slab (irq)
  *  120 spin   log (irq)
  */

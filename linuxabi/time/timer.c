@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One-shot timers: a heap for each CPU, its front programmed into the virtual
- * timer.  base->lock (rank 90, irq); a function runs without it.
+ * timer.  base->lock (rank 102, irq); a function runs without it.
  */
 #include "cpu.h"
 #include "task.h"
@@ -17,7 +17,7 @@ struct base {
 };
 
 static struct base bases[MAX_CPUS] = {
-	[0 ... MAX_CPUS - 1] = { .lock = SPINLOCK_INIT(90), .programmed = UINT64_MAX },
+	[0 ... MAX_CPUS - 1] = { .lock = SPINLOCK_INIT(102), .programmed = UINT64_MAX },
 };
 
 void sched_sample(bool from_user);
