@@ -77,6 +77,11 @@ boot_main(struct bootinfo *boot)
 	if (!gic_cpu_init(&cpu->arch))
 		boot_stop("the boot CPU has no redistributor");
 	count = smp_start(boot);
+	log_text("kernel: CPUs ");
+	log_hex(count);
+	log_text(", PARange ");
+	log_hex(el2_pa_range());
+	log_text("\n");
 	kernel_lock_init(count);
 	kernel_lock(cpu);
 	kernel_start(boot, count);

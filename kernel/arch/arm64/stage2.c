@@ -208,12 +208,6 @@ arch_vspace_init(struct vspace *v)
 	v->arch.tables_free = v->arch.tables;
 }
 
-bool
-arch_vspace_range_ok(uint64_t vaddr, uint64_t bytes)
-{
-	return vaddr >= ARCH_PAGE && bytes <= (1UL << 39) && vaddr <= (1UL << 39) - bytes;
-}
-
 void
 arch_vspace_tables(const struct vspace *v, uint64_t *tables, uint64_t *tables_free)
 {
@@ -223,20 +217,19 @@ arch_vspace_tables(const struct vspace *v, uint64_t *tables, uint64_t *tables_fr
 
 /* ---- map ---------------------------------------------------------------- */
 
-static uint64_t
+/* RIGHT_READ and RIGHT_WRITE are bits 0 and 1, S2AP is bits 7:6 in that order. */
+static_assert(RIGHT_READ * S2_READ == S2_READ && RIGHT_WRITE * S2_READ == S2_WRITE, "S2AP");
+
+static inline uint64_t
 leaf_attributes(unsigned rights, unsigned attribute)
 {
-	uint64_t leaf = S2_INNER | S2_AF;
+	uint64_t leaf = S2_INNER | S2_AF | (uint64_t)(rights & (RIGHT_READ | RIGHT_WRITE)) * S2_READ;
 
-	leaf |= attribute == MAP_DEVICE ? S2_ATTR_DEVICE :
-		attribute == MAP_UNCACHED ? S2_ATTR_UNCACHED : S2_ATTR_NORMAL;
-	if ((rights & RIGHT_READ) != 0)
-		leaf |= S2_READ;
-	if ((rights & RIGHT_WRITE) != 0)
-		leaf |= S2_WRITE;
 	if ((rights & RIGHT_EXEC) == 0 || attribute == MAP_DEVICE)
 		leaf |= S2_XN;
-	return leaf;
+	if (attribute == MAP_NORMAL)
+		return leaf | S2_ATTR_NORMAL;
+	return leaf | (attribute == MAP_DEVICE ? S2_ATTR_DEVICE : S2_ATTR_UNCACHED);
 }
 
 /*

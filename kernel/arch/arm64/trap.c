@@ -83,8 +83,8 @@ arch_interrupt_pending(void)
 }
 
 /* Who runs next; nobody: idle until there is somebody. */
-static struct thread *
-leave(struct cpu *cpu)
+static __attribute__((noinline)) struct thread *
+leave_anew(struct cpu *cpu)
 {
 	struct thread *t;
 
@@ -95,6 +95,16 @@ leave(struct cpu *cpu)
 	}
 	stretch_end(cpu);
 	return t;
+}
+
+/* Mostly the same thread as before. */
+static inline struct thread *
+leave(struct cpu *cpu)
+{
+	if (cpu->reschedule != 0 || cpu->current == NULL)
+		return leave_anew(cpu);
+	stretch_end(cpu);
+	return cpu->current;
 }
 
 /*

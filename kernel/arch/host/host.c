@@ -235,12 +235,6 @@ arch_vspace_init(struct vspace *v)
 		(uint32_t)((v->arch.pool_end - v->arch.pool_next) / 4096);
 }
 
-bool
-arch_vspace_range_ok(uint64_t vaddr, uint64_t bytes)
-{
-	return vaddr >= 4096 && bytes <= 1ull << 39 && vaddr <= (1ull << 39) - bytes;
-}
-
 void
 arch_vspace_tables(const struct vspace *v, uint64_t *tables, uint64_t *tables_free)
 {

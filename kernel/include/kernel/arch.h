@@ -32,6 +32,7 @@
  * bool arch_interrupt_pending(void);		on this CPU (ISR_EL1)
  * void *phys_to_kernel(paddr_t);
  * paddr_t kernel_to_phys(const void *);
+ * bool arch_vspace_range_ok(uint64_t vaddr, uint64_t bytes);	inside the 39 bits, page 0 not
  * bool kernel_lock_held(void);			for assertions
  */
 
@@ -92,7 +93,6 @@ bool arch_vcpu_pending(struct vcpu *v);
  * Executable mappings are cleaned to the point of unification by map.
  */
 void arch_vspace_init(struct vspace *v);
-bool arch_vspace_range_ok(uint64_t vaddr, uint64_t bytes);	/* inside the 39 bits, page 0 not */
 enum error arch_vspace_map(struct vspace *v, uint64_t vaddr, paddr_t base, uint64_t pages,
 	unsigned rights, unsigned attribute, uint64_t *done);
 uint64_t arch_vspace_unmap(struct vspace *v, uint64_t vaddr, uint64_t pages, unsigned attribute);

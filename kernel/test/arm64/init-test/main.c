@@ -4,7 +4,7 @@
  * notifications, deadlines, faults, personality threads with their interrupts,
  * several CPUs.  Prints a line for each test and "N passed, M failed".
  */
-#include "shared.h"
+#include "garbage.h"
 
 enum { PRIORITY_MAIN = 255, PRIORITY_SERVER = 200, PRIORITY_LOW = 100 };
 
@@ -380,6 +380,22 @@ test_remote_calls(void)
 	check("a thousand calls to a server on another CPU", ok);
 }
 
+/* ---- nonsense ---------------------------------------------------------------------------- */
+
+static bool
+garbage_ended(void)
+{
+	return becomes(&shared->state, EL1_DONE, 60000);
+}
+
+static void
+test_garbage(void)
+{
+	check("30,000 nonsense calls are survived", garbage_survived(1, 0, garbage_ended));
+	if (info->cpu_count > 1)
+		check("from another CPU as well", garbage_survived(2, info->cpu_count - 1, garbage_ended));
+}
+
 void
 test_main(void)
 {
@@ -404,6 +420,7 @@ test_main(void)
 		test_remote_calls();
 		test_personality(1);
 	}
+	test_garbage();
 	if (info->debug_kernel != 0) {
 		enum error e = system_control_check(INIT_SLOT_SYSTEM_CONTROL, &checks, &violations);
 

@@ -25,6 +25,13 @@ arch_now(void)
 
 bool arch_interrupt_pending(void);
 
+/* Inside the 39 bits of a stage 2, and not the page at 0. */
+static inline bool
+arch_vspace_range_ok(uint64_t vaddr, uint64_t bytes)
+{
+	return vaddr >= 4096 && bytes <= (1UL << 39) && vaddr <= (1UL << 39) - bytes;
+}
+
 /* RAM is mapped one to one (mmu.c). */
 static inline void *
 phys_to_kernel(paddr_t pa)

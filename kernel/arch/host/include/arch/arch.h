@@ -84,4 +84,10 @@ void host_interrupt(unsigned cpu, uint32_t intid);
 void host_advance(uint64_t ticks);
 void host_settle(void);
 
+static inline bool
+arch_vspace_range_ok(uint64_t vaddr, uint64_t bytes)
+{
+	return vaddr >= 4096 && bytes <= 1ull << 39 && vaddr <= (1ull << 39) - bytes;
+}
+
 #endif
