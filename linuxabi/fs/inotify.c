@@ -38,11 +38,19 @@ struct inode_watches {
 	struct list list;
 };
 
+/* struct inotify_event, which ends in an array of unknown size. */
+struct event_head {
+	int32_t wd;
+	uint32_t mask, cookie, len;
+};
+_Static_assert(sizeof(struct event_head) == sizeof(struct inotify_event), "as read(2) gives it");
+
 struct event {
 	struct list node;
-	struct inotify_event ev;	/* followed by the name */
-	char name[];
+	struct event_head ev;
+	char name[];			/* follows ev at once */
 };
+_Static_assert(offsetof(struct event, name) == offsetof(struct event, ev) + sizeof(struct event_head), "one piece");
 
 uint32_t notify_active;
 
@@ -92,7 +100,7 @@ queue_event(struct instance *in, int wd, uint32_t mask, uint32_t cookie, const c
 	e = kzalloc(sizeof(*e) + len);
 	if (e == NULL)
 		return;
-	e->ev = (struct inotify_event){ .wd = wd, .mask = mask, .cookie = cookie, .len = (uint32_t)len };
+	e->ev = (struct event_head){ .wd = wd, .mask = mask, .cookie = cookie, .len = (uint32_t)len };
 	if (len != 0)
 		strlcpy(e->name, name, len);
 	list_add_tail(&in->events, &e->node);

@@ -35,7 +35,8 @@ pagecache_read(struct file *f, struct uio *u, loff_t *ppos)
 
 		if (pos >= size)
 			break;
-		n = min(min(page_rest(pos), size - pos), (uint64_t)u->resid);
+		n = min(page_rest(pos), size - pos);
+		n = min(n, u->resid);
 		p = page_for_read(m, pos >> PAGE_SHIFT);
 		if (IS_ERR(p)) {
 			if (done == 0)

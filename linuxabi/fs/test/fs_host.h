@@ -7,7 +7,7 @@
 #ifndef LX_TEST_FS_HOST_H
 #define LX_TEST_FS_HOST_H
 
-#include "../fs/internal.h"
+#include "../internal.h"
 
 int printf(const char *, ...);
 int fflush(void *);
