@@ -88,7 +88,7 @@ def killing_the_uart_driver_loses_no_line(start):
 	text = b""
 	while b"chaos: 20 kills" not in m.output:
 		at = m.seen
-		m.sh(f"seq -f 'line %.0f of the stream' {first} {first + width - 1}")
+		m.sh(f"seq {first} {first + width - 1} | sed 's/.*/line & of the stream/'")
 		text += m.output[at:m.seen]
 		first += width
 	log = m.output.decode(errors="replace")
