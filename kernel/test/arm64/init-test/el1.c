@@ -268,14 +268,19 @@ fp_read(void)
 	return value;
 }
 
-/* Sleep in WFI, interrupts on, until init says go on. */
+/*
+ * Sleep in WFI until init says go on.  Interrupts are masked from the look at
+ * the command to the WFI, which a pending one ends all the same: one that was
+ * taken in between would not come again.
+ */
 static void
 wait_for(uint64_t command)
 {
-	interrupts_on();
-	while (shared->command != command)
+	while (shared->command != command) {
 		wfi();
-	interrupts_off();
+		interrupts_on();
+		interrupts_off();
+	}
 }
 
 void
