@@ -104,6 +104,13 @@ void pgtable_walk(struct mm *, uaddr_t start, uaddr_t end,
  * returns the flags for the child's (0: none). */
 int pgtable_copy(struct mm *child, struct mm *parent, uaddr_t start, uaddr_t end,
     unsigned (*fn)(void *arg, uaddr_t, struct pte *), void *arg);
+/* The same for what fork and the end of a program do to every page, counting what they met.
+ * fork: a private range is shared read-only, with a reference each.  zap: one user at most. */
+struct pgtable_counts {
+	uint64_t anon, file;
+};
+int pgtable_fork(struct mm *child, struct mm *parent, uaddr_t start, uaddr_t end, struct pgtable_counts *);
+void pgtable_zap(struct mm *, uaddr_t start, uaddr_t end, struct pgtable_counts *);
 void arch_sync_icache(void *virt, size_t len);
 void arch_tlb_flush_mm(struct mm *);
 

@@ -62,6 +62,7 @@ struct page *pages_alloc(unsigned order, unsigned flags);	/* 2^order contiguous 
 void page_get(struct page *);
 void page_put(struct page *);				/* frees at 0 */
 void pages_free(struct page *, unsigned order);
+void pages_free_batch(struct page **, unsigned count);	/* single pages that nobody else refers to */
 void page_clear(void *page_virt);			/* DC ZVA */
 void page_copy(void *dst_virt, const void *src_virt);
 

@@ -299,6 +299,29 @@ pages_free(struct page *p, unsigned order)
 }
 
 void
+pages_free_batch(struct page **list, unsigned count)
+{
+	uint64_t irq = irq_save();
+	struct cpu_pages *c = &cpu_pages[cpu_id()];
+
+	for (unsigned i = 0; i < count; i++) {
+		struct page *p = list[i];
+
+		ref_init(&p->refs, 0);
+		if (p->flags & PGF_ANON)
+			c->counters[PAGES_ANON]--;
+		p->flags = 0;
+		p->mapping = NULL;
+		p->private_ = (uint64_t)c->stack;
+		c->stack = p;
+	}
+	c->count += count;
+	if (c->count > STACK_HIGH)
+		stack_drain(c, c->count - STACK_HIGH + STACK_BATCH);
+	irq_restore(irq);
+}
+
+void
 pages_account(unsigned kind, long pages)
 {
 	uint64_t irq = irq_save();

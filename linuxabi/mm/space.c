@@ -78,7 +78,6 @@ mm_shared(const struct mm *mm)
 
 struct zap {
 	struct mm *mm;
-	bool shared;
 	unsigned count;
 	struct page *held[48];
 	uint64_t anon, file;
@@ -108,10 +107,6 @@ zap_entry(void *arg, uaddr_t addr, struct pte *e)
 		z->anon++;
 	else
 		z->file++;
-	if (!z->shared) {
-		page_put(p);
-		return;
-	}
 	/* The entries before this one are already cleared in the table. */
 	if (z->count == ARRAY_LEN(z->held)) {
 		arch_tlb_flush_mm(z->mm);
@@ -120,17 +115,29 @@ zap_entry(void *arg, uaddr_t addr, struct pte *e)
 	z->held[z->count++] = p;
 }
 
-void
-zap_range(struct mm *mm, uaddr_t start, uaddr_t end)
+static void
+zap_shared(struct mm *mm, uaddr_t start, uaddr_t end, struct pgtable_counts *n)
 {
 	struct zap z = { .mm = mm };
 
-	z.shared = mm_shared(mm);
-	mm->hiwater_rss = max(mm->hiwater_rss, mm->rss_anon + mm->rss_file);
 	pgtable_walk(mm, start, end, zap_entry, &z);
 	zap_release(&z);
-	mm->rss_anon -= z.anon;
-	mm->rss_file -= z.file;
+	n->anon = z.anon;
+	n->file = z.file;
+}
+
+void
+zap_range(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+	struct pgtable_counts n = { 0, 0 };
+
+	mm->hiwater_rss = max(mm->hiwater_rss, mm->rss_anon + mm->rss_file);
+	if (mm_shared(mm))
+		zap_shared(mm, start, end, &n);
+	else
+		pgtable_zap(mm, start, end, &n);
+	mm->rss_anon -= n.anon;
+	mm->rss_file -= n.file;
 }
 
 /* Split so that no area crosses the address. */
@@ -246,25 +253,6 @@ mm_maxrss_kib(const struct mm *mm)
 
 /* --- fork --- */
 
-static unsigned
-fork_entry(void *arg, uaddr_t addr, struct pte *e)
-{
-	struct mm *child = arg;
-	struct page *p;
-
-	(void)addr;
-	if (e->flags & PTE_SPECIAL)
-		return e->flags;
-	p = ipa_to_page(e->page);
-	page_get(p);
-	if (p->flags & PGF_ANON)
-		child->rss_anon++;
-	else
-		child->rss_file++;
-	e->flags &= ~(unsigned)(PTE_WRITE | PTE_DIRTY);
-	return e->flags;
-}
-
 /* Pages that a fault finds again without a copy are left to faults. */
 static bool
 fork_copies(const struct vma *v)
@@ -299,12 +287,13 @@ fork_fields(struct mm *mm, const struct mm *from)
 static long
 fork_areas(struct mm *child, struct mm *parent)
 {
+	struct pgtable_counts n = { 0, 0 };
 	struct vma *v, *next;
 	long r = vma_tree_clone(child, parent);
 
 	if (r != 0)
 		return r;
-	for (v = vma_first(child); v != NULL; v = next) {
+	for (v = vma_first(child); v != NULL && r == 0; v = next) {
 		next = vma_next(child, v);
 		v->flags &= ~(uint32_t)VMA_LOCKED;
 		if (v->flags & VMA_DONTFORK) {
@@ -312,13 +301,12 @@ fork_areas(struct mm *child, struct mm *parent)
 			vma_free(v);
 			continue;
 		}
-		if (!fork_copies(v))
-			continue;
-		r = pgtable_copy(child, parent, v->start, v->end, fork_entry, child);
-		if (r != 0)
-			return r;
+		if (fork_copies(v))
+			r = pgtable_fork(child, parent, v->start, v->end, &n);
 	}
-	return 0;
+	child->rss_anon = n.anon;
+	child->rss_file = n.file;
+	return r;
 }
 
 struct mm *

@@ -67,19 +67,40 @@ pgtable_walk(struct mm *mm, uaddr_t s, uaddr_t e, void (*fn)(void *, uaddr_t, st
 		}
 }
 int
-pgtable_copy(struct mm *c, struct mm *p, uaddr_t s, uaddr_t e,
-    unsigned (*fn)(void *, uaddr_t, struct pte *), void *arg)
+pgtable_fork(struct mm *c, struct mm *p, uaddr_t s, uaddr_t e, struct pgtable_counts *n)
 {
 	for (uaddr_t a = s; a < e; a += PAGE_SIZE) {
 		struct pte *pe = entry(p, a);
 
-		if (pe->flags != 0) {
-			unsigned f = fn(arg, a, pe);
-
-			*entry(c, a) = (struct pte){ pe->page, f };
+		if (pe->flags == 0)
+			continue;
+		if (!(pe->flags & PTE_SPECIAL)) {
+			page_get(ipa_to_page(pe->page));
+			if (ipa_to_page(pe->page)->flags & PGF_ANON)
+				n->anon++;
+			else
+				n->file++;
 		}
+		pe->flags &= ~(unsigned)(PTE_WRITE | PTE_DIRTY);
+		*entry(c, a) = *pe;
 	}
 	return 0;
+}
+void
+pgtable_zap(struct mm *mm, uaddr_t s, uaddr_t e, struct pgtable_counts *n)
+{
+	for (uaddr_t a = s; a < e; a += PAGE_SIZE) {
+		struct pte old = *entry(mm, a);
+
+		*entry(mm, a) = (struct pte){ 0, 0 };
+		if (old.flags == 0 || (old.flags & PTE_SPECIAL))
+			continue;
+		if (ipa_to_page(old.page)->flags & PGF_ANON)
+			n->anon++;
+		else
+			n->file++;
+		page_put(ipa_to_page(old.page));
+	}
 }
 void arch_tlb_flush_mm(struct mm *mm) { (void)mm; }
 void arch_sync_icache(void *p, size_t n) { (void)p; (void)n; }

@@ -97,6 +97,7 @@ asid_renew(struct mm *mm)
 	}
 	unsigned n = take_number();
 
+	mm->active_cpus = 0;
 	mm->asid_generation = generation << GENERATION_SHIFT | n;
 }
 
@@ -118,6 +119,10 @@ mm_activate(struct mm *mm)
 			asid_renew(mm);
 		__atomic_store_n(&active[cpu], mm->asid_generation, __ATOMIC_RELAXED);
 		spin_unlock_irqrestore(&asid_lock, flags);
+	}
+	if ((__atomic_load_n(&mm->active_cpus, __ATOMIC_RELAXED) >> cpu & 1) == 0) {
+		__atomic_fetch_or(&mm->active_cpus, 1UL << cpu, __ATOMIC_SEQ_CST);
+		dsb_ish();	/* before the first walk here: see flush_reach */
 	}
 	write_sysreg(ttbr0_el1, virt_to_ipa(mm->pgd) | asid_of(mm) << 48);
 	isb();

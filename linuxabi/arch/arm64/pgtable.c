@@ -161,26 +161,67 @@ pgtable_destroy(struct mm *mm)
 
 /* ---- TLB ---- */
 
+/*
+ * Who may hold entries of this space: the CPUs that have run it under its present
+ * ASID (mm->active_cpus, set by mm_activate before the tables are in use there).
+ * If that is this CPU alone, nothing is broadcast: a broadcast stops every VCPU.
+ */
+enum reach { REACH_NONE, REACH_LOCAL, REACH_ALL };
+
+static enum reach
+flush_reach(const struct mm *mm)
+{
+	uint64_t cpus;
+
+	/* The new entry must be visible before the mask is read: a CPU that sets its
+	 * bit after that finds the new entry (partner: mm_activate). */
+	__asm__ volatile("dsb ish" : : : "memory");
+	cpus = __atomic_load_n(&mm->active_cpus, __ATOMIC_RELAXED);
+	if (cpus == 0 || asid_of(mm) == 0)
+		return REACH_NONE;
+	return cpus == 1UL << cpu_id() ? REACH_LOCAL : REACH_ALL;
+}
+
+static void
+flush_entry(const struct mm *mm, uaddr_t a, enum reach reach)
+{
+	uint64_t what = asid_of(mm) << 48 | (a >> PAGE_SHIFT & 0xfffffffffffUL);
+
+	if (reach == REACH_LOCAL)
+		__asm__ volatile("tlbi vale1, %0" : : "r"(what) : "memory");
+	else if (reach == REACH_ALL)
+		__asm__ volatile("tlbi vale1is, %0" : : "r"(what) : "memory");
+}
+
+static void
+flush_done(enum reach reach)
+{
+	if (reach == REACH_LOCAL)
+		__asm__ volatile("dsb nsh" : : : "memory");
+	else if (reach == REACH_ALL)
+		dsb_ish();
+}
+
 static void
 flush_page(const struct mm *mm, uaddr_t a)
 {
-	uint64_t asid = asid_of(mm);
+	enum reach reach = flush_reach(mm);
 
-	dsb_ishst();
-	if (asid != 0)
-		__asm__ volatile("tlbi vale1is, %0" : : "r"(asid << 48 | (a >> PAGE_SHIFT & 0xfffffffffffUL)) : "memory");
-	dsb_ish();
+	flush_entry(mm, a, reach);
+	flush_done(reach);
 }
 
 void
 arch_tlb_flush_mm(struct mm *mm)
 {
-	uint64_t asid = asid_of(mm);
+	enum reach reach = flush_reach(mm);
+	uint64_t asid = asid_of(mm) << 48;
 
-	dsb_ishst();
-	if (asid != 0)
-		__asm__ volatile("tlbi aside1is, %0" : : "r"(asid << 48) : "memory");
-	dsb_ish();
+	if (reach == REACH_LOCAL)
+		__asm__ volatile("tlbi aside1, %0" : : "r"(asid) : "memory");
+	else if (reach == REACH_ALL)
+		__asm__ volatile("tlbi aside1is, %0" : : "r"(asid) : "memory");
+	flush_done(reach);
 }
 
 /* What a walk changed: few entries are flushed singly, many all at once. */
@@ -201,7 +242,7 @@ flush_add(struct flush *f, uaddr_t a)
 static void
 flush_finish(struct flush *f)
 {
-	uint64_t asid = asid_of(f->mm);
+	enum reach reach;
 
 	if (f->count == 0)
 		return;
@@ -209,11 +250,10 @@ flush_finish(struct flush *f)
 		arch_tlb_flush_mm(f->mm);
 		return;
 	}
-	dsb_ishst();
-	for (unsigned i = 0; i < f->count && asid != 0; i++)
-		__asm__ volatile("tlbi vale1is, %0"
-		    : : "r"(asid << 48 | (f->addr[i] >> PAGE_SHIFT & 0xfffffffffffUL)) : "memory");
-	dsb_ish();
+	reach = flush_reach(f->mm);
+	for (unsigned i = 0; i < f->count; i++)
+		flush_entry(f->mm, f->addr[i], reach);
+	flush_done(reach);
 }
 
 /* ---- single entries ---- */
@@ -392,6 +432,112 @@ out:
 	flush_finish(&flush);
 	dsb_ishst();
 	return error;
+}
+
+/*
+ * What fork and the end of a program do to every page, without a call for each.
+ * PTE_SPECIAL entries have no struct page.
+ */
+int
+pgtable_fork(struct mm *child, struct mm *parent, uaddr_t start, uaddr_t end, struct pgtable_counts *count)
+{
+	bool changed = false;
+	uaddr_t a = start;
+	uint64_t *t;
+	int error = 0;
+
+	while (error == 0 && (t = next_leaf(parent, &a, end)) != NULL) {
+		uint64_t *from = &t[level_index(a, 3)], *to = NULL, *stop;
+		uint64_t *base = from;
+
+		stop = from + ((min(end, level_end(a, 2)) - a) >> PAGE_SHIFT);
+		for (; from < stop; from++) {
+			uint64_t old = *from, fresh = old;
+			struct page *p;
+
+			if (old == 0)
+				continue;
+			if (to == NULL) {
+				to = leaf_table(child, a, true);
+				if (to == NULL) {
+					error = -ENOMEM;
+					break;
+				}
+				to += level_index(a, 3);
+			}
+			if ((old & P_SPECIAL) == 0) {
+				p = ipa_to_page(old & P_ADDRESS);
+				__atomic_fetch_add(&p->refs.n, 1, __ATOMIC_RELAXED);
+				if (p->flags & PGF_ANON)
+					count->anon++;
+				else
+					count->file++;
+			}
+			if ((old & (P_VALID | P_RO)) == P_VALID) {
+				fresh = (old | P_RO) & ~P_DIRTY;
+				WRITE_ONCE(*from, fresh);
+				changed = true;
+			} else if ((old & (P_VALID | P_SOFT_WRITE)) == P_SOFT_WRITE) {
+				fresh = old & ~(P_SOFT_WRITE | P_DIRTY);
+				*from = fresh;
+			}
+			to[from - base] = fresh;
+		}
+		a += (uaddr_t)(stop - base) << PAGE_SHIFT;
+	}
+	if (changed)
+		arch_tlb_flush_mm(parent);
+	dsb_ishst();
+	return error;
+}
+
+/* Only for a space that one thread uses at most: pages are freed before the flush. */
+void
+pgtable_zap(struct mm *mm, uaddr_t start, uaddr_t end, struct pgtable_counts *count)
+{
+	struct page *own[32];
+	unsigned owned = 0;
+	bool changed = false;
+	uaddr_t a = start;
+	uint64_t *t;
+
+	while ((t = next_leaf(mm, &a, end)) != NULL) {
+		uint64_t *entry = &t[level_index(a, 3)];
+		uaddr_t stop_at = min(end, level_end(a, 2));
+		uint64_t *stop = entry + ((stop_at - a) >> PAGE_SHIFT);
+
+		for (; entry < stop; entry++) {
+			uint64_t old = *entry;
+			struct page *p;
+
+			if (old == 0)
+				continue;
+			*entry = 0;
+			changed = true;
+			if ((old & P_SPECIAL) != 0)
+				continue;
+			p = ipa_to_page(old & P_ADDRESS);
+			if ((p->flags & PGF_ANON) == 0) {
+				count->file++;
+				page_put(p);
+				continue;
+			}
+			count->anon++;
+			/* The last one: with mm->lock held nobody can come to it any more. */
+			if (__atomic_load_n(&p->refs.n, __ATOMIC_ACQUIRE) != 1 && !ref_put(&p->refs))
+				continue;
+			own[owned++] = p;
+			if (owned == ARRAY_LEN(own)) {
+				pages_free_batch(own, owned);
+				owned = 0;
+			}
+		}
+		a = stop_at;
+	}
+	if (owned != 0)
+		pages_free_batch(own, owned);
+	if (changed)
+		arch_tlb_flush_mm(mm);
 }
 
 /* CTR_EL0.IDC and DIC say what need not be done (D7.5.7). */
