@@ -158,7 +158,7 @@ test-long: | deps
 
 bench: test-image
 	@.mk/deps test
-	@exec tests/bench/run $(if $(filter 1,$(LINUX)),--linux)
+	@exec env -u MAKEFLAGS tests/bench/run $(if $(filter 1,$(LINUX)),--linux)
 
 lint: | deps
 	@.mk/deps test
