@@ -8,7 +8,7 @@
  */
 #include <kernel/core.h>
 
-enum { RETYPE_MAX = 256 };		/* objects at a time: bounds the work that is not preemptible */
+enum { RETYPE_MAX = 128 };		/* objects at a time: bounds the work that is not preemptible */
 
 /* A capability to what lies at base, as if it were the only one there. */
 void

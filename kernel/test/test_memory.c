@@ -20,7 +20,7 @@ TEST(retype_refuses_what_no_object_is)
 	EXPECT(retype(normal_untyped, OBJ_FRAME, 31, SCRATCH, 1), ERR_ARGUMENT);
 	EXPECT(retype(normal_untyped, OBJ_CNODE, 64, SCRATCH, 1), ERR_ARGUMENT);
 	EXPECT(retype(normal_untyped, OBJ_FRAME, 12, SCRATCH, 0), ERR_ARGUMENT);
-	EXPECT(retype(normal_untyped, OBJ_FRAME, 12, SCRATCH, 257), ERR_LIMIT);
+	EXPECT(retype(normal_untyped, OBJ_FRAME, 12, SCRATCH, 129), ERR_LIMIT);
 	EXPECT(retype(normal_untyped, OBJ_FRAME, 12, 0, 1), ERR_SLOT);
 	EXPECT(retype(normal_untyped, OBJ_FRAME, 12, 16384, 1), ERR_SLOT);
 	EXPECT(retype(normal_untyped, OBJ_FRAME, 12, 16380, 10), ERR_SLOT);

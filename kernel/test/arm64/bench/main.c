@@ -326,8 +326,14 @@ bench_hypercalls(void)
 static void
 long_operations(void)
 {
+	static const enum object_type many[] = { OBJ_THREAD, OBJ_VCPU, OBJ_REPLY, OBJ_VSPACE };
 	uint32_t cnode = make(OBJ_CNODE, 12), frame = make(OBJ_FRAME, 21), space, n;
+	uint32_t untyped = make(OBJ_UNTYPED, 21);
 
+	for (unsigned i = 0; i < 4; i++) {	/* as many at a time as it takes */
+		must("retype", untyped_retype(untyped, many[i], 13, cnode, 1, 128, 0));
+		must("revoke", cnode_revoke(INIT_SLOT_CNODE, untyped));
+	}
 	for (uint32_t i = 1; i < 4096; i++)
 		must("copy", cnode_copy(cnode, i, 0, frame, RIGHTS_ALL));
 	must("revoke", cnode_revoke(INIT_SLOT_CNODE, frame));
