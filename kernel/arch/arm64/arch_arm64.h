@@ -64,27 +64,26 @@ _Noreturn void secondary_main(struct cpu *cpu);
 void smp_cpu_prepare(struct cpu *cpu, unsigned id, uint64_t mpidr);
 
 /* lock.c */
-struct ticket_lock {
-	_Alignas(64) uint32_t next;	/* ticket for the next who comes */
-	uint32_t owner;			/* ticket that holds the lock */
+struct kernel_lock {
+	_Alignas(64) uint32_t taken;	/* 0 or 1 */
 };
-extern struct ticket_lock kernel_ticket;
+extern struct kernel_lock kernel_lock_word;
 void kernel_lock_init(unsigned count);
-void ticket_take(struct ticket_lock *lock);
+void kernel_lock_take(struct kernel_lock *lock);
 
 static inline void
 kernel_lock(const struct cpu *self)
 {
 	if (self->arch.lock_needed != 0)
-		ticket_take(&kernel_ticket);
+		kernel_lock_take(&kernel_lock_word);
 }
 
-/* Release: what was done under the lock is seen by who acquires owner next. */
+/* Release: what was done under the lock is seen by who takes it next. */
 static inline void
 kernel_unlock(const struct cpu *self)
 {
 	if (self->arch.lock_needed != 0)
-		__atomic_store_n(&kernel_ticket.owner, kernel_ticket.owner + 1, __ATOMIC_RELEASE);
+		__atomic_store_n(&kernel_lock_word.taken, 0, __ATOMIC_RELEASE);
 }
 
 /* stage2.c */

@@ -31,7 +31,6 @@ offsets(void)
 	OFFSET("CPU_FP_OWNER", offsetof(struct cpu, arch.fp_owner));
 	OFFSET("CPU_FP_ON", offsetof(struct cpu, arch.fp_on));
 	OFFSET("CPU_LOCK_NEEDED", offsetof(struct cpu, arch.lock_needed));
-	OFFSET("TICKET_OWNER", offsetof(struct ticket_lock, owner));
 	OFFSET("ERROR_WOULD_BLOCK", ERR_WOULD_BLOCK);
 	OFFSET("CPU_CURRENT", offsetof(struct cpu, current));
 }

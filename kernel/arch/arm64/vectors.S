@@ -68,16 +68,13 @@
 	cbnz	w11, 1f
 2:
 	.subsection 1
-1:	adrp	x12, kernel_ticket
-	add	x12, x12, :lo12:kernel_ticket
+1:	adrp	x12, kernel_lock_word
+	add	x12, x12, :lo12:kernel_lock_word
+	mov	w14, #1
 3:	ldaxr	w13, [x12]
-	add	w14, w13, #1
+	cbnz	w13, 3b
 	stxr	w15, w14, [x12]
 	cbnz	w15, 3b
-	add	x12, x12, #TICKET_OWNER
-4:	ldar	w14, [x12]
-	cmp	w14, w13
-	b.ne	4b
 	b	2b
 	.previous
 	.endm
@@ -87,12 +84,9 @@
 	cbnz	w11, 1f
 2:
 	.subsection 1
-1:	adrp	x12, kernel_ticket
-	add	x12, x12, :lo12:kernel_ticket
-	add	x12, x12, #TICKET_OWNER
-	ldr	w13, [x12]
-	add	w13, w13, #1
-	stlr	w13, [x12]
+1:	adrp	x12, kernel_lock_word
+	add	x12, x12, :lo12:kernel_lock_word
+	stlr	wzr, [x12]
 	b	2b
 	.previous
 	.endm
