@@ -11,7 +11,7 @@
 #include "internal.h"
 #include "log.h"
 
-enum { RELAX_SPINS = 1000, CNTV_ENABLE = 1, CNTV_MASK = 2 };
+enum { RELAX_SPINS = 50000, CNTV_ENABLE = 1, CNTV_MASK = 2 };
 
 static uint64_t hwcap = ~0UL;
 
@@ -131,7 +131,9 @@ arch_cpu_relax(void)
 	static unsigned spins[MAX_CPUS];
 	unsigned cpu = cpu_id();
 
-	__asm__ volatile("yield");
+	/* No YIELD here: an emulator's VCPU takes a global lock for it, which the
+	 * holder of our lock may need. */
+	__asm__ volatile("" : : : "memory");
 	if (++spins[cpu] % RELAX_SPINS == 0)
 		hyp_yield();	/* the holder's VCPU may not be running */
 }
@@ -185,14 +187,4 @@ hyp_stolen_ticks(unsigned cpu)
 
 uint64_t clock_ticks(void) { isb(); return read_sysreg(cntvct_el0); }
 
-uint64_t
-irq_save(void)
-{
-	uint64_t flags = read_sysreg(daif);
-
-	__asm__ volatile("msr daifset, #2" : : : "memory");
-	return flags;
-}
-
-void irq_restore(uint64_t flags) { write_sysreg(daif, flags); }
 void arch_irq_enable(void) { __asm__ volatile("msr daifclr, #2" : : : "memory"); }
