@@ -51,7 +51,7 @@ def clean(raw):
 class Machine:
 	latest = None			# whose output a failure shows
 
-	def __init__(self, image=None, linux=False, log="console", **environment):
+	def __init__(self, image=None, linux=False, log="console", command=None, **environment):
 		"""environment: what tests/qemu reads, such as CPUS="1"."""
 		Machine.latest = self
 		self.output = b""
@@ -61,7 +61,8 @@ class Machine:
 		self.log = open(os.path.join(OUT, log + ".log"), "wb")	# closed by close()
 		variables = dict(os.environ, CONSOLE="stdio", QUIET="1", SNAPSHOT="1")
 		variables.update({k: str(v) for k, v in environment.items()})
-		self.command = self.linux_command(variables) if linux else [os.path.join(TOP, "tests", "qemu"), image]
+		self.command = command or (self.linux_command(variables) if linux else
+		    [os.path.join(TOP, "tests", "qemu"), image])
 		self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
 		    stderr=subprocess.STDOUT, bufsize=0, env=variables)
 
