@@ -240,6 +240,24 @@ arch_timer_set(uint64_t deadline_ticks)
 
 /* ---- system calls and exceptions -------------------------------------------- */
 
+/*
+ * The call runs again, for it was preempted, or another CPU must act first.
+ * The lock is not fair: leave it free for longer than a CPU that waits for it
+ * takes to see that, so that the other one has its turn (kernel/arch.h).
+ */
+static void
+let_others_in(struct cpu *cpu)
+{
+	enum { LOOKS = 500 };
+
+	if (cpu->arch.lock_needed == 0)
+		return;
+	kernel_unlock(cpu);
+	for (unsigned n = 0; n < LOOKS && !arch_interrupt_pending(); n++)
+		;
+	kernel_lock(cpu);
+}
+
 struct thread *
 trap_syscall(struct thread *t)
 {
@@ -248,6 +266,8 @@ trap_syscall(struct thread *t)
 	kernel_syscall(t);
 	if (t->restarted == 0)
 		t->regs.x[9] = t->regs.x[10] = 0;	/* the invariant of arch/types.h */
+	else
+		let_others_in(cpu);
 	return leave(cpu);
 }
 

@@ -4,9 +4,10 @@
  *
  * Everything here runs with interrupts masked and under the one kernel lock,
  * which the entry code of arch takes after saving the registers of the
- * interrupted thread into thread->regs and releases before it goes back.  The
- * lock must be fair (ticket or MCS): an operation that has to wait for another
- * CPU is restarted from user space until that CPU has had its turn.
+ * interrupted thread into thread->regs and releases before it goes back.  An
+ * operation that has to wait for another CPU is restarted until that CPU has
+ * had its turn; so after a call that sets t->restarted, arch leaves the lock
+ * free long enough for a CPU that waits for it.
  *
  * An entry, as arch runs it:
  *	save registers; lock; cpu->entries++;
