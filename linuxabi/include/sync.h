@@ -42,14 +42,7 @@ typedef struct spinlock {
 } spinlock_t;
 #define SPINLOCK_INIT(r)	{ 0, 0, (r), 0 }
 
-void spin_init(spinlock_t *, unsigned rank);
-void spin_lock(spinlock_t *);
-bool spin_trylock(spinlock_t *);
-void spin_unlock(spinlock_t *);
-uint64_t spin_lock_irqsave(spinlock_t *);
-void spin_unlock_irqrestore(spinlock_t *, uint64_t flags);
-uint64_t irq_save(void);		/* mask interrupts, return the former DAIF */
-void irq_restore(uint64_t flags);
+#include "spinlock.h"
 
 /*
  * Wait queues.  A waiter is woken by its function; the default makes the task

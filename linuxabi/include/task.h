@@ -68,6 +68,7 @@ struct process {
 	unsigned thread_count;
 	struct task *leader;
 	struct process *parent;		/* tasklist_lock */
+	int ppid;			/* its number, 0: none; read without the lock */
 	struct list children, sibling;
 	struct list all;		/* every process */
 	int pgid, sid;			/* tasklist_lock */
@@ -225,7 +226,11 @@ void task_kick(struct task *);			/* make it pass through the return to EL0 soon 
 void sched_tick(void);
 void cond_resched(void);
 unsigned cpu_count(void);
+#if !defined(__aarch64__) || defined(HOST_TEST)
 unsigned cpu_id(void);
+#else
+static inline unsigned cpu_id(void) { return current->cpu; }
+#endif
 uint64_t sched_idle_ns(unsigned cpu);
 uint64_t sched_stolen_ns(unsigned cpu);
 void sched_loadavg(uint64_t out[3]);		/* fixed point, 1 << 16 */

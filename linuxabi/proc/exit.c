@@ -206,6 +206,7 @@ children_leave(struct process *p)
 		list_del(&c->sibling);
 		list_add_tail(&reaper->children, &c->sibling);
 		c->parent = reaper;
+		WRITE_ONCE(c->ppid, reaper->pid);
 		if (c->leader->pdeath_signal != 0 && !c->zombie)
 			signal_send_process(c, c->leader->pdeath_signal, NULL);
 		if (c->exit_signal != 0)

@@ -231,6 +231,7 @@ link_process(struct task *t, uint64_t flags)
 
 	p->pid = t->tid;
 	p->parent = (flags & CLONE_PARENT) ? from->parent : from;
+	p->ppid = p->parent->pid;
 	if (flags & CLONE_PARENT)
 		p->exit_signal = from->exit_signal;
 	process_set_group_locked(p, from->pgid);

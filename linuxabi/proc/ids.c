@@ -9,12 +9,7 @@ long sys_gettid(void) { return current->tid; }
 long
 sys_getppid(void)
 {
-	uint64_t irq = spin_lock_irqsave(&tasklist_lock);
-	struct process *parent = current->process->parent;
-	int pid = parent != NULL ? parent->pid : 0;
-
-	spin_unlock_irqrestore(&tasklist_lock, irq);
-	return pid;
+	return READ_ONCE(current->process->ppid);
 }
 
 long

@@ -53,7 +53,6 @@ static const uint32_t weights[40] = {
 	110, 87, 70, 56, 45, 36, 29, 23, 18, 15,
 };
 
-unsigned cpu_id(void) { return current->cpu; }
 unsigned cpu_count(void) { return cpus_online; }
 
 static struct runqueue *this_rq(void) { return &runqueues[current->cpu]; }

@@ -13,70 +13,86 @@
 	.text
 	.arch armv8-a
 
+	/* One that touches user memory within copy_user_raw. */
+	.macro touch insn:vararg
+9999:	\insn
+	ex_entry 9999b, copy_user_bytes, 0
+	.endm
+	.macro move_64 at
+	touch	ldp	x3, x4, [x1, #\at]
+	touch	ldp	x5, x6, [x1, #\at + 16]
+	touch	ldp	x7, x8, [x1, #\at + 32]
+	touch	ldp	x9, x10, [x1, #\at + 48]
+	touch	stp	x3, x4, [x0, #\at]
+	touch	stp	x5, x6, [x0, #\at + 16]
+	touch	stp	x7, x8, [x0, #\at + 32]
+	touch	stp	x9, x10, [x0, #\at + 48]
+	.endm
+
 	/* x0 dst, x1 src, x2 bytes -> x0: bytes not copied.  Registers move only after
 	 * a block is done, so that the fix-up knows where it stands. */
 func copy_user_raw
-	cmp	x2, #64
+	cmp	x2, #256
 	b.lo	2f
-1:
-10:	ldp	x3, x4, [x1]
-11:	ldp	x5, x6, [x1, #16]
-12:	ldp	x7, x8, [x1, #32]
-13:	ldp	x9, x10, [x1, #48]
-14:	stp	x3, x4, [x0]
-15:	stp	x5, x6, [x0, #16]
-16:	stp	x7, x8, [x0, #32]
-17:	stp	x9, x10, [x0, #48]
+1:	move_64	0
+	move_64	64
+	move_64	128
+	move_64	192
+	add	x1, x1, #256
+	add	x0, x0, #256
+	sub	x2, x2, #256
+	cmp	x2, #256
+	b.hs	1b
+2:	cmp	x2, #64
+	b.lo	4f
+3:	move_64	0
 	add	x1, x1, #64
 	add	x0, x0, #64
 	sub	x2, x2, #64
 	cmp	x2, #64
-	b.hs	1b
-2:	cmp	x2, #16
-	b.lo	3f
-18:	ldp	x3, x4, [x1]
-19:	stp	x3, x4, [x0]
+	b.hs	3b
+4:	cmp	x2, #16
+	b.lo	5f
+	touch	ldp	x3, x4, [x1]
+	touch	stp	x3, x4, [x0]
 	add	x1, x1, #16
 	add	x0, x0, #16
 	sub	x2, x2, #16
-	b	2b
-3:	tbz	x2, #3, 4f
-20:	ldr	x3, [x1]
-21:	str	x3, [x0]
+	b	4b
+5:	tbz	x2, #3, 6f
+	touch	ldr	x3, [x1]
+	touch	str	x3, [x0]
 	add	x1, x1, #8
 	add	x0, x0, #8
 	sub	x2, x2, #8
-4:	tbz	x2, #2, 5f
-22:	ldr	w3, [x1]
-23:	str	w3, [x0]
+6:	tbz	x2, #2, 7f
+	touch	ldr	w3, [x1]
+	touch	str	w3, [x0]
 	add	x1, x1, #4
 	add	x0, x0, #4
 	sub	x2, x2, #4
-5:	cbz	x2, 7f
-6:
-24:	ldrb	w3, [x1]
-25:	strb	w3, [x0]
+7:	cbz	x2, 9f
+8:	touch	ldrb	w3, [x1]
+	touch	strb	w3, [x0]
 	add	x1, x1, #1
 	add	x0, x0, #1
 	subs	x2, x2, #1
-	b.ne	6b
-7:	mov	x0, #0
+	b.ne	8b
+9:	mov	x0, #0
 	ret
 	/* The page of some byte of this block is not to be had: copy up to it. */
-8:	cbz	x2, 7b
+copy_user_bytes:
+	cbz	x2, 9b
 26:	ldrb	w3, [x1]
 27:	strb	w3, [x0]
 	add	x1, x1, #1
 	add	x0, x0, #1
 	sub	x2, x2, #1
-	b	8b
-9:	mov	x0, x2
+	b	copy_user_bytes
+29:	mov	x0, x2
 	ret
-	.irp	n, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25
-	ex_entry \n\()b, 8b, 0
-	.endr
-	ex_entry 26b, 9b, 0
-	ex_entry 27b, 9b, 0
+	ex_entry 26b, 29b, 0
+	ex_entry 27b, 29b, 0
 
 	/* void *memcpy(dst, src, n): the same moves, kernel addresses only. */
 func memcpy
@@ -88,7 +104,18 @@ func memcpy
 
 	/* x0 user dst, x1 bytes -> x0: bytes not cleared. */
 func clear_user_raw
-	cmp	x1, #16
+	cmp	x1, #64
+	b.lo	17f
+7:
+13:	stp	xzr, xzr, [x0]
+14:	stp	xzr, xzr, [x0, #16]
+15:	stp	xzr, xzr, [x0, #32]
+16:	stp	xzr, xzr, [x0, #48]
+	add	x0, x0, #64
+	sub	x1, x1, #64
+	cmp	x1, #64
+	b.hs	7b
+17:	cmp	x1, #16
 	b.lo	2f
 1:
 10:	stp	xzr, xzr, [x0]
@@ -111,8 +138,9 @@ func clear_user_raw
 	b	5b
 6:	mov	x0, x1
 	ret
-	ex_entry 10b, 5b, 0
-	ex_entry 11b, 5b, 0
+	.irp	n, 10, 11, 13, 14, 15, 16
+	ex_entry \n\()b, 5b, 0
+	.endr
 	ex_entry 12b, 6b, 0
 
 	/* Single values: x0 kernel pointer, x1 user address -> 0 or -EFAULT (-14). */
@@ -233,7 +261,17 @@ func memset
 	and	w1, w1, #255
 	mov	x4, #0x0101010101010101
 	mul	x1, x1, x4
-	cmp	x2, #16
+	cmp	x2, #64
+	b.lo	6f
+5:	stp	x1, x1, [x3]
+	stp	x1, x1, [x3, #16]
+	stp	x1, x1, [x3, #32]
+	stp	x1, x1, [x3, #48]
+	add	x3, x3, #64
+	sub	x2, x2, #64
+	cmp	x2, #64
+	b.hs	5b
+6:	cmp	x2, #16
 	b.lo	2f
 1:	stp	x1, x1, [x3], #16
 	sub	x2, x2, #16
