@@ -16,7 +16,6 @@ CONF := $(CONFIG)$(if $(filter clang,$(TOOLCHAIN)),-clang)
 BUILD := $(TOP)/build/$(CONF)
 SRC := $(TOP)/build/src
 IMAGES := $(BUILD)/images
-export BUILD
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory -j$(JOBS)
 Q := $(if $(V),,@)
@@ -99,7 +98,7 @@ $(addprefix linux/,$(LINUX_DIRS)): linux/%: | ports
 # The root archive is Linux's side and the same for every configuration.
 ROOT := $(TOP)/build/images/root.cpio
 root: | ports
-	$(Q)$(MAKE) -f .mk/image.mk ROOT=$(ROOT) root
+	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) ROOT=$(ROOT) root
 
 # WORLD= takes another personality, such as base/test/world, which has no Linux.
 WORLD ?= $(BUILD)/$(if $(wildcard linuxabi/Makefile),linuxabi/linuxabi,base/test/world/world)
@@ -113,7 +112,7 @@ IMAGE_PARTS := kernel boot tools base/init base/console drivers/pl011 drivers/ua
 # decides whether bundle and image are.
 IMAGE_FILE := $(IMAGES)/tessera.img
 image: $(IMAGE_PARTS)
-	$(Q)$(MAKE) -f .mk/image.mk IMAGE=$(IMAGE_FILE) BUNDLE=$(IMAGES)/base.bundle MEMBERS='$(MEMBERS)'
+	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) IMAGE=$(IMAGE_FILE) BUNDLE=$(IMAGES)/base.bundle MEMBERS='$(MEMBERS)'
 
 # The same system with the programs that tests start, and chaos, which may kill
 # the UART's driver: it does if the command line says so, as in chaos.img.
@@ -123,8 +122,8 @@ TEST_PARTS = BUNDLE=$(IMAGES)/test.bundle \
 	MEMBERS='$(subst system.conf=base/system.conf,system.conf=base/test/chaos/system.conf,$(subst \
 	$(ROOT),$(ROOT_TEST),$(MEMBERS))) chaos=$(BUILD)/base/test/chaos/chaos'
 test-image: image linux-programs base/test/chaos
-	$(Q)$(MAKE) -f .mk/image.mk IMAGE=$(IMAGES)/test.img $(TEST_PARTS)
-	$(Q)$(MAKE) -f .mk/image.mk IMAGE=$(IMAGES)/chaos.img CMDLINE=chaos $(TEST_PARTS)
+	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) IMAGE=$(IMAGES)/test.img $(TEST_PARTS)
+	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) IMAGE=$(IMAGES)/chaos.img CMDLINE=chaos $(TEST_PARTS)
 
 # ---- running ------------------------------------------------------------------
 
