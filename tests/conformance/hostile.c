@@ -57,16 +57,18 @@ wrong_instructions_end_the_program(void)
 	DIES(breakpoint, SIGTRAP);
 }
 
+static int (*volatile deeper)(int);
+
 static int
 deep(int n)
 {
 	volatile char frame[4096];
 
 	frame[0] = (char)n;
-	return deep(n + 1) + frame[0];
+	return deeper(n + 1) + frame[0];
 }
 
-static void recurse(void) { _exit(deep(1)); }
+static void recurse(void) { deeper = deep; _exit(deep(1)); }
 static void deep_recursion_ends_the_program(void) { DIES(recurse, SIGSEGV); }
 
 static void

@@ -150,7 +150,8 @@ handlers_run_on_another_stack(void)
 	FAILS(sigaltstack(&ss, NULL), ENOMEM);
 }
 
-static int overflow(int n) { volatile char f[2048]; f[0] = (char)n; return overflow(n + 1) + f[0]; }
+static int (*volatile again)(int);
+static int overflow(int n) { volatile char f[2048]; f[0] = (char)n; return again(n + 1) + f[0]; }
 static void leave(int s) { (void)s; _exit(33); }
 
 static void
@@ -161,10 +162,11 @@ overflow_with_a_stack(void)
 
 	sigaltstack(&ss, NULL);
 	on(SIGSEGV, leave, SA_ONSTACK);
+	again = overflow;
 	_exit(overflow(0));
 }
 
-static void overflow_without(void) { on(SIGSEGV, leave, 0); _exit(overflow(0)); }
+static void overflow_without(void) { on(SIGSEGV, leave, 0); again = overflow; _exit(overflow(0)); }
 
 static void
 stack_overflow_can_be_caught(void)
@@ -391,7 +393,7 @@ handlers_may_change_registers(void)
 
 	sigaction(SIGILL, &sa, NULL);
 	sigaction(SIGSEGV, &sa, NULL);
-	__asm__ volatile("fmov d8, %1\n\t.inst 0\n\tfmov %2, d8" : "+r"(r), "+w"(d), "=w"(e) : : "d8", "memory");
+	__asm__ volatile("fmov d8, %d1\n\t.inst 0\n\tfmov %d2, d8" : "+r"(r), "+w"(d), "=w"(e) : : "d8", "memory");
 	EQUAL(r, 1234);
 	REQUIRE(e == 1.25);
 	EQUAL(last.si_code, ILL_ILLOPC);
