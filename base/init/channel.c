@@ -144,7 +144,7 @@ channels_give(struct component *c, struct component_info *info, uint32_t *slot)
 			continue;
 		channel_write_header(ch);
 		d->address = vaddr;
-		e = give_mapped(c, (*slot)++, ch->frame, 0, ch->conf->size, vaddr,
+		e = give_mapped(c, ch->frame, 0, ch->conf->size, vaddr,
 		    RIGHT_READ | RIGHT_WRITE, MAP_NORMAL);
 		if (e != OK)
 			return e;

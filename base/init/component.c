@@ -4,8 +4,9 @@
  *
  * What is derived from the budget (CNode, VSpace, Thread, SchedContext, Frames)
  * goes into slots of init that are empty again after revoking the budget.
- * What is only lent (channels, device registers, doorbells) is minted and moved
- * into the component's CNode, so that it goes with it.  So destroying is one
+ * What is only lent is minted: doorbells into the component's CNode, mapped
+ * Frames (channels, device registers) into a CNode beside it, so that they go
+ * with it.  So destroying is one
  * revoke, and building again starts from the same state as the first time.
  *
  * One Frame holds, one after the other: the image's segments, the start
@@ -22,6 +23,7 @@ enum {
 	PARTS,
 	DEVICE_BIT_FIRST = 32,
 	INFO_RIGHTS = RIGHT_READ,
+	ATTIC_BITS = 5,			/* channels, registers, log, keep */
 };
 
 /* Make one object of the component's budget; say which one failed. */
@@ -46,11 +48,12 @@ give(struct component *c, uint32_t at, uint32_t slot, unsigned rights, uint64_t 
 
 /*
  * Lend a page range of a Frame: map it in the component's space, then move the
- * mapped capability into its CNode.
+ * mapped capability to where the component cannot reach it, but where it goes
+ * with it.
  */
 enum error
-give_mapped(struct component *c, uint32_t at, uint32_t frame, uint64_t offset, uint64_t bytes,
-    uint64_t vaddr, unsigned rights, unsigned attributes)
+give_mapped(struct component *c, uint32_t frame, uint64_t offset, uint64_t bytes, uint64_t vaddr,
+    unsigned rights, unsigned attributes)
 {
 	enum error e = cnode_mint_frame(INIT_SLOT_CNODE, c->temporary, 0, frame, rights, offset,
 	    bytes);
@@ -59,9 +62,20 @@ give_mapped(struct component *c, uint32_t at, uint32_t frame, uint64_t offset, u
 		return e;
 	e = frame_map(c->temporary, c->made.vspace, vaddr, rights, attributes);
 	if (e == OK)
-		e = cnode_move(c->made.cnode, at, 0, c->temporary);
+		e = cnode_move(c->made.attic, c->attic_used++, 0, c->temporary);
 	if (e != OK)
 		cnode_delete(INIT_SLOT_CNODE, c->temporary);
+	return e;
+}
+
+enum error
+make_cnodes(struct component *c, unsigned size_bits)
+{
+	enum error e = make(c, "capability space", OBJ_CNODE, size_bits, c->made.cnode);
+
+	c->attic_used = 1;	/* slot 0 names nothing */
+	if (e == OK)
+		e = make(c, "attic", OBJ_CNODE, ATTIC_BITS, c->made.attic);
 	return e;
 }
 
@@ -102,9 +116,10 @@ choose_cpus(struct component *c)
 static void
 take_slots(struct component *c)
 {
-	c->made.cnode = slots_take(3);
+	c->made.cnode = slots_take(4);
 	c->made.vspace = c->made.cnode + 1;
 	c->made.image = c->made.cnode + 2;
+	c->made.attic = c->made.cnode + 3;
 	c->made.parts = slots_take(PARTS);
 	c->made.heap = slots_take(c->conf->world ? MAX_PIECES : HEAP_SLOTS);
 	for (unsigned i = 0; i < c->thread_count; i++) {
@@ -315,7 +330,7 @@ give_uart(struct component *c, struct component_info *info, uint32_t *slot)
 	d->irq_bit = (uint64_t)1 << DEVICE_BIT_FIRST;
 	e = give(c, d->irq_slot, tessera.uart.irq, RIGHT_WRITE, 0);
 	if (e == OK)
-		e = give_mapped(c, (*slot)++, tessera.uart.frame, 0, pages, COMPONENT_DEVICE_BASE,
+		e = give_mapped(c, tessera.uart.frame, 0, pages, COMPONENT_DEVICE_BASE,
 		    RIGHT_READ | RIGHT_WRITE, MAP_DEVICE);
 	if (e == OK)
 		e = irq_handler_bind(tessera.uart.irq, tessera.uart.irq_bell);
@@ -323,7 +338,7 @@ give_uart(struct component *c, struct component_info *info, uint32_t *slot)
 }
 
 static enum error
-give_kernel_log(struct component *c, struct component_info *info, uint32_t *slot)
+give_kernel_log(struct component *c, struct component_info *info)
 {
 	uint64_t bytes, mapped;
 	uint32_t device;
@@ -331,7 +346,7 @@ give_kernel_log(struct component *c, struct component_info *info, uint32_t *slot
 
 	e = frame_info(INIT_SLOT_KERNEL_LOG, &bytes, &mapped, &device);
 	if (e == OK)
-		e = give_mapped(c, (*slot)++, INIT_SLOT_KERNEL_LOG, 0, bytes, COMPONENT_LOG_VADDR,
+		e = give_mapped(c, INIT_SLOT_KERNEL_LOG, 0, bytes, COMPONENT_LOG_VADDR,
 		    RIGHT_READ, MAP_NORMAL);
 	info->kernel_log = COMPONENT_LOG_VADDR;
 	info->kernel_log_from = tessera.console_released ? tessera.kernel_printed :
@@ -379,11 +394,11 @@ give_all(struct component *c, struct component_info *info)
 	if (e == OK && c->conf->uart)
 		e = give_uart(c, info, &slot);
 	if (e == OK && c->conf->kernel_log)
-		e = give_kernel_log(c, info, &slot);
+		e = give_kernel_log(c, info);
 	if (e == OK)
 		e = give_authorities(c, info, &slot);
 	if (e == OK)
-		e = give_mapped(c, slot++, c->keep, 0, PAGE, COMPONENT_KEEP_VADDR,
+		e = give_mapped(c, c->keep, 0, PAGE, COMPONENT_KEEP_VADDR,
 		    RIGHT_READ | RIGHT_WRITE, MAP_NORMAL);
 	info->keep = COMPONENT_KEEP_VADDR;
 	return e;
@@ -465,7 +480,7 @@ make_spaces(struct component *c, uint64_t image_bytes)
 	if (e == OK)
 		e = make(c, "address space", OBJ_VSPACE, table_bits(c), c->made.vspace);
 	if (e == OK)
-		e = make(c, "capability space", OBJ_CNODE, COMPONENT_CNODE_BITS, c->made.cnode);
+		e = make_cnodes(c, COMPONENT_CNODE_BITS);
 	return e;
 }
 

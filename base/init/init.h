@@ -62,6 +62,7 @@ struct piece {
 struct component_slots {
 	uint32_t cnode;
 	uint32_t vspace;
+	uint32_t attic;				/* CNode that it cannot reach: what is lent and mapped */
 	uint32_t image;				/* Frame: segments, start record, buffer, stack */
 	uint32_t parts;				/* SEGMENT_SLOTS + 3 mapped parts of it */
 	uint32_t heap;				/* HEAP_SLOTS; world: MAX_PIECES of RAM */
@@ -87,7 +88,8 @@ struct component {
 	uint32_t bell;				/* its Notification, which is init's own */
 	uint32_t bell_peer;			/* the same, badge "a peer is new" */
 	uint32_t keep;				/* Frame that outlives it */
-	uint32_t temporary;			/* on the way into its CNode */
+	uint32_t temporary;			/* on the way into its attic */
+	uint32_t attic_used;			/* slots of it, in this life */
 
 	struct restart_history history;
 	uint64_t restart_ns;
@@ -173,8 +175,9 @@ void component_destroy(struct component *c);
 enum error make(struct component *c, const char *what, enum object_type type, unsigned size_bits,
     uint32_t slot);
 enum error give(struct component *c, uint32_t at, uint32_t slot, unsigned rights, uint64_t badge);
-enum error give_mapped(struct component *c, uint32_t at, uint32_t frame, uint64_t offset,
-    uint64_t bytes, uint64_t vaddr, unsigned rights, unsigned attributes);
+enum error give_mapped(struct component *c, uint32_t frame, uint64_t offset, uint64_t bytes,
+    uint64_t vaddr, unsigned rights, unsigned attributes);
+enum error make_cnodes(struct component *c, unsigned size_bits);
 enum error give_authorities(struct component *c, struct component_info *info, uint32_t *slot);
 enum error thread_make(struct component *c, unsigned i, uint32_t ipc_frame, uint64_t ipc_vaddr);
 
@@ -184,6 +187,7 @@ enum error world_build(struct component *c);
 
 /* supervise.c */
 uint64_t badge_of(unsigned index, unsigned thread);
+bool badge_is_message(uint64_t badge);
 void supervise_message(const struct msg *m);
 void supervise_kill(unsigned target, unsigned holder);
 uint64_t supervise_restarts(void);	/* do those that are due; ticks of the next, 0: none */

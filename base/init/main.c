@@ -161,10 +161,10 @@ supervise(void)
 		e = sys_recv(tessera.fault_endpoint, &m, tessera.reply, deadline);
 		if (e != OK)
 			continue;	/* a restart is due */
-		if (msg_label(m.info) == LABEL_NOTIFICATION)
-			do_bits(m.badge);
-		else
+		if (badge_is_message(m.badge))
 			supervise_message(&m);
+		else
+			do_bits(m.badge);
 	}
 }
 

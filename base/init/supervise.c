@@ -5,17 +5,29 @@
  */
 #include "init.h"
 
-/* A badge says which component and which of its threads; never 0. */
+/*
+ * A badge says which component and which of its threads.  Bit 63 says that it
+ * came with a message: no bit of init's Notification is that high, and a label
+ * proves nothing, since a component chooses the labels of what it sends.
+ */
+static const uint64_t BADGE_MESSAGE = 1ULL << 63;
+
 uint64_t
 badge_of(unsigned index, unsigned thread)
 {
-	return (uint64_t)(index + 1) << 8 | thread;
+	return BADGE_MESSAGE | (uint64_t)index << 8 | thread;
+}
+
+bool
+badge_is_message(uint64_t badge)
+{
+	return (badge & BADGE_MESSAGE) != 0;
 }
 
 static struct component *
 component_of(uint64_t badge, unsigned *thread)
 {
-	uint64_t index = (badge >> 8) - 1;
+	uint64_t index = (badge & ~BADGE_MESSAGE) >> 8;
 
 	*thread = (unsigned)(badge & 0xff);
 	if (index >= tessera.conf.component_count)

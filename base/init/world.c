@@ -13,7 +13,6 @@
 enum {
 	CORE_BITS = 21,			/* for CNode, tables, threads, VCPUs */
 	TABLES_FIXED = 6,		/* root, level 2 of the low GiB, channels, spare */
-	SLOT_MAPPED = 128,		/* channel Frames and the archive, in the world's CSpace */
 	VCPU_BITS = PAGE_BITS,
 };
 
@@ -123,7 +122,7 @@ make_spaces(struct component *c, const struct bundle_entry *archive)
 	if (e == OK)
 		e = vspace_set_personality(c->made.vspace);
 	if (e == OK)
-		e = make(c, "capability space", OBJ_CNODE, WORLD_CNODE_BITS, c->made.cnode);
+		e = make_cnodes(c, WORLD_CNODE_BITS);
 	return e;
 }
 
@@ -171,21 +170,20 @@ load_image(struct component *c, const struct elf_image *image, struct world_info
  * that blocks can be used.
  */
 static enum error
-give_archive(struct component *c, const struct bundle_entry *archive, struct world_info *info,
-    uint32_t *slot)
+give_archive(struct component *c, const struct bundle_entry *archive, struct world_info *info)
 {
 	uint64_t offset = tessera.info->bundle_offset + archive->offset;
 	uint64_t phys = tessera.boot->bundle.base + archive->offset;
 
 	info->archive.base = WORLD_ARCHIVE_BASE + (phys & (BLOCK - 1));
 	info->archive.size = archive->size;
-	return give_mapped(c, (*slot)++, INIT_SLOT_BUNDLE, offset, bundle_pages(archive->size),
+	return give_mapped(c, INIT_SLOT_BUNDLE, offset, bundle_pages(archive->size),
 	    info->archive.base, RIGHT_READ, MAP_NORMAL);
 }
 
 /* The world is the client of one stream and one log (system.conf sees to it). */
 static enum error
-give_channels(struct component *c, struct world_info *info, uint32_t *slot)
+give_channels(struct component *c, struct world_info *info)
 {
 	uint64_t ipa = WORLD_CHANNEL_BASE;
 	enum error e = OK;
@@ -198,7 +196,7 @@ give_channels(struct component *c, struct world_info *info, uint32_t *slot)
 		    channel_end(ch->conf->server)->state == STATE_ABSENT)
 			continue;
 		channel_write_header(ch);
-		e = give_mapped(c, (*slot)++, ch->frame, 0, ch->conf->size, ipa,
+		e = give_mapped(c, ch->frame, 0, ch->conf->size, ipa,
 		    RIGHT_READ | RIGHT_WRITE, MAP_NORMAL);
 		if (e == OK)
 			e = give(c, is_log ? WORLD_SLOT_LOG_BELL : WORLD_SLOT_CONSOLE_BELL,
@@ -305,7 +303,6 @@ build(struct component *c, const struct elf_image *image)
 {
 	static struct world_info info;
 	const struct bundle_entry *archive = find_archive(c);
-	uint32_t slot = SLOT_MAPPED;
 	enum error e;
 
 	describe(c, &info);
@@ -315,9 +312,9 @@ build(struct component *c, const struct elf_image *image)
 	if (e == OK)
 		e = load_image(c, image, &info);
 	if (e == OK && archive != NULL)
-		e = give_archive(c, archive, &info, &slot);
+		e = give_archive(c, archive, &info);
 	if (e == OK)
-		e = give_channels(c, &info, &slot);
+		e = give_channels(c, &info);
 	if (e == OK)
 		e = give_power(c);
 	if (e == OK)
