@@ -21,7 +21,7 @@ $(error TOOLCHAIN=$(TOOLCHAIN): there are gcc and clang)
 endif
 
 DEST := $(TOP)/build
-BUILD ?= $(DEST)/$(CONFIG)$(if $(filter clang,$(TOOLCHAIN)),-clang)
+BUILD := $(DEST)/$(CONFIG)$(if $(filter clang,$(TOOLCHAIN)),-clang)
 GEN := $(DEST)/gen
 UAPI := $(GEN)/uapi
 SRC := $(DEST)/src
