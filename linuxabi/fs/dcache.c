@@ -95,19 +95,17 @@ name_hash(const char *name, unsigned len)
 	return (uint32_t)(h >> 32);
 }
 
+/* Both texts may be read up to 7 bytes past their end: a dentry's by its making,
+ * the other by the rule for names that are looked up (PATH_PAD). */
 static inline bool
 name_equal(const struct dentry *d, const char *name, unsigned len)
 {
 	const char *own = READ_ONCE(d->name);
-	unsigned n = 0;
 
-	for (; len - n >= 8; n += 8)
-		if (load64(own + n) != load64(name + n))
+	for (; len >= 8; len -= 8, own += 8, name += 8)
+		if (load64(own) != load64(name))
 			return false;
-	for (; n < len; n++)
-		if (own[n] != name[n])
-			return false;
-	return true;
+	return len == 0 || ((load64(own) ^ load64(name)) << (64 - 8 * len)) == 0;
 }
 
 /* ---- hash ---- */

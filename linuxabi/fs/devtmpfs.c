@@ -113,12 +113,10 @@ static void
 devtmpfs_link(const char *name, const char *target)
 {
 	struct inode *dir = instance->root->inode;
-	struct last l = { .type = LAST_NORMAL, .name = name, .len = (unsigned)strlen(name) };
 	struct dentry *d;
 
-	l.hash = name_hash(name, l.len);
 	mutex_lock(&dir->lock);
-	d = lookup_child_locked(instance->root, &l);
+	d = lookup_name_locked(instance->root, name);
 	if (!IS_ERR(d)) {
 		if (d->inode == NULL)
 			dir->ops->symlink(dir, d, target);

@@ -180,6 +180,7 @@ long walk_path(int dirfd, const struct path *base, const char *text, unsigned fl
 long walk_peek(int dirfd, const char *text, unsigned flags, struct path *out, uint32_t *seq);
 struct dentry *lookup_child(struct dentry *dir, const struct last *);		/* reference; ERR_PTR */
 struct dentry *lookup_child_locked(struct dentry *dir, const struct last *);	/* dir inode locked */
+struct dentry *lookup_name_locked(struct dentry *dir, const char *name);	/* the same for a name of the kernel's */
 struct file *open_path_walk(int dirfd, const char *text, unsigned flags, uint32_t mode, unsigned walk);
 
 /* Descriptors (fdtable.c): a reference only if the table is shared. */

@@ -302,6 +302,18 @@ lookup_child_locked(struct dentry *dir, const struct last *l)
 }
 
 struct dentry *
+lookup_name_locked(struct dentry *dir, const char *name)
+{
+	char text[64 + PATH_PAD] = { 0 };
+	struct last l = { .type = LAST_NORMAL, .name = text, .len = (unsigned)strlcpy(text, name, 64) };
+
+	if (l.len >= 64)
+		return ERR_PTR(-ENAMETOOLONG);
+	l.hash = name_hash(text, l.len);
+	return lookup_child_locked(dir, &l);
+}
+
+struct dentry *
 lookup_child(struct dentry *dir, const struct last *l)
 {
 	struct dentry *d;

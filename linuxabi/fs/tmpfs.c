@@ -913,10 +913,7 @@ memfs_create(struct fs_type *type, uint64_t magic, uint32_t root_mode)
 static struct dentry *
 memfs_child(struct super *sb, const char *name)
 {
-	struct last l = { .type = LAST_NORMAL, .name = name, .len = (unsigned)strlen(name) };
-
-	l.hash = name_hash(name, l.len);
-	return lookup_child_locked(sb->root, &l);
+	return lookup_name_locked(sb->root, name);
 }
 
 long
