@@ -167,24 +167,43 @@ mapping_undo(struct thread *caller, struct slot *s)
 	return e == OK ? (enum error)caller->rollback : e;
 }
 
-enum error
-frame_map(struct thread *caller, struct slot *self, struct slot *vspace, uint64_t vaddr,
+static void
+mapping_begin(struct slot *s, struct vspace *v, uint64_t vaddr, uint64_t rights, uint64_t attributes)
+{
+	s->frame.vaddr_page = (vaddr >> PAGE_BITS) & 0xfffffff;
+	s->map_rights = rights & RIGHTS_ALL;
+	s->attribute = attributes & 3;
+	mapping_insert(v, s);
+}
+
+/* A single page is mapped or not: there is no progress to note. */
+static enum error
+map_page(struct slot *s, struct vspace *v, uint64_t vaddr, uint64_t rights, uint64_t attributes)
+{
+	uint64_t n;
+	enum error e = arch_vspace_map(v, vaddr, (paddr_t)s->frame.base_page << PAGE_BITS, 1,
+		(unsigned)rights, (unsigned)attributes, &n);
+
+	if (e != OK)
+		return e;
+	mapping_begin(s, v, vaddr, rights, attributes);
+	s->mapped_low = 1;
+	v->mapped_bytes += 1u << PAGE_BITS;
+	return OK;
+}
+
+/* Many, step by step; a preempted call goes on, or takes back, where it was. */
+static __attribute__((noinline)) enum error
+map_pages(struct thread *caller, struct slot *self, struct vspace *v, uint64_t vaddr,
 	uint64_t rights, uint64_t attributes)
 {
-	struct vspace *v = vspace->vspace;
 	uint64_t n = 0, mapped;
 	enum error e;
 
-	e = check_mapping(self, v, vaddr, rights, attributes);
-	if (e != OK)
-		return e;
 	if (self->vspace == NULL) {
 		if (caller->rollback != 0)
 			return (enum error)caller->rollback;
-		self->frame.vaddr_page = (vaddr >> PAGE_BITS) & 0xfffffff;
-		self->map_rights = rights & RIGHTS_ALL;
-		self->attribute = attributes & 3;
-		mapping_insert(v, self);
+		mapping_begin(self, v, vaddr, rights, attributes);
 	} else if (!mapping_goes_on(self, v, vaddr, rights, attributes)) {
 		return ERR_MAPPED;
 	}
@@ -204,6 +223,20 @@ frame_map(struct thread *caller, struct slot *self, struct slot *vspace, uint64_
 			return RESTART;
 	}
 	return OK;
+}
+
+enum error
+frame_map(struct thread *caller, struct slot *self, struct slot *vspace, uint64_t vaddr,
+	uint64_t rights, uint64_t attributes)
+{
+	struct vspace *v = vspace->vspace;
+	enum error e = check_mapping(self, v, vaddr, rights, attributes);
+
+	if (e != OK)
+		return e;
+	if (self->pages == 1 && self->vspace == NULL)
+		return map_page(self, v, vaddr, rights, attributes);
+	return map_pages(caller, self, v, vaddr, rights, attributes);
 }
 
 enum error

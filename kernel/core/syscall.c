@@ -189,9 +189,9 @@ sys_wait(struct thread *t, bool block)
 static enum error
 dispatch_syscall(struct thread *t)
 {
-	switch (t->regs.x[8]) {
-	case SYS_CALL:
+	if (t->regs.x[8] == SYS_CALL)	/* every invocation of an object */
 		return sys_call(t);
+	switch (t->regs.x[8]) {
 	case SYS_REPLY_RECV:
 		return sys_reply_recv(t);
 	case SYS_SEND:

@@ -20,6 +20,7 @@ offsets(void)
 	OFFSET("T_TPIDR", offsetof(struct thread, arch.tpidr));
 	OFFSET("T_TPIDRRO", offsetof(struct thread, arch.tpidrro));
 	OFFSET("T_VSPACE", offsetof(struct thread, vspace));
+	OFFSET("T_RESTARTED", offsetof(struct thread, restarted));
 	OFFSET("T_VCPU", offsetof(struct thread, vcpu));
 	OFFSET("V_ARCH", offsetof(struct vspace, arch));
 	OFFSET("CPU_STACK_TOP", offsetof(struct cpu, arch.stack_top));

@@ -320,8 +320,9 @@ min(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* One step of a map: a block, or what one table has room for. */
-static enum error
+/* One step of a map: a block, or what one table has room for.  Kept apart, so
+ * that mapping a page does not save the registers that this needs. */
+static __attribute__((noinline)) enum error
 map_step(struct vspace *v, uint64_t vaddr, paddr_t base, uint64_t pages,
 	unsigned rights, unsigned attribute, uint64_t *done)
 {

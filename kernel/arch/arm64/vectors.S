@@ -265,7 +265,38 @@ reply_slow:
 	str	x26, [x28, #R_X + 80]
 	mov	x0, x28
 	bl	trap_syscall
-	b	finish
+
+	/*
+	 * An invocation of a kernel object mostly goes back to its caller: then
+	 * its space is still loaded and only what this entry used is restored.
+	 * A restarted call has another pc; idling has unloaded the space.
+	 */
+	cmp	x0, x28
+	b.ne	finish
+	ldrb	w9, [x0, #T_RESTARTED]
+	cbnz	w9, finish
+	ldr	x10, [x0, #T_VSPACE]
+	ldr	x11, [x27, #CPU_VSPACE]
+	add	x10, x10, #V_ARCH
+	cmp	x10, x11
+	b.ne	finish
+	lock_release x27
+	mov	sp, x0
+	ldp	x0, x1, [sp, #R_X + 0]
+	ldp	x2, x3, [sp, #R_X + 16]
+	ldp	x4, x5, [sp, #R_X + 32]
+	ldp	x6, x7, [sp, #R_X + 48]
+	ldp	x8, x9, [sp, #R_X + 64]
+	ldp	x10, x11, [sp, #R_X + 80]
+	ldp	x12, x13, [sp, #R_X + 96]
+	ldp	x14, x15, [sp, #R_X + 112]
+	ldp	x16, x17, [sp, #R_X + 128]
+	ldp	x19, x20, [sp, #R_X + 152]
+	ldp	x21, x22, [sp, #R_X + 168]
+	ldp	x26, x27, [sp, #R_X + 208]
+	ldp	x28, x29, [sp, #R_X + 224]
+	ldr	x30, [sp, #R_X + 240]
+	eret
 
 not_svc:
 	cmp	w29, #EC_HVC64
