@@ -25,8 +25,12 @@ enum { PAGE_SHIFT = 12, PAGE_SIZE = 1 << PAGE_SHIFT };
 #define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
 #define container_of(p, type, member) \
 	((type *)(void *)((char *)(p) - offsetof(type, member)))
-#define min(a, b)	({ __auto_type a_ = (a); __typeof__(a_) b_ = (__typeof__(a_))(b); a_ < b_ ? a_ : b_; })
-#define max(a, b)	({ __auto_type a_ = (a); __typeof__(a_) b_ = (__typeof__(a_))(b); a_ > b_ ? a_ : b_; })
+/* Numbered, so that one can stand inside another. */
+#define min(a, b)	least_of_(a, b, <, __COUNTER__)
+#define max(a, b)	least_of_(a, b, >, __COUNTER__)
+#define least_of_(a, b, op, n)	least_of_n_(a, b, op, n)
+#define least_of_n_(a, b, op, n) ({ __auto_type a_##n = (a); __typeof__(a_##n) b_##n = (__typeof__(a_##n))(b); \
+	a_##n op b_##n ? a_##n : b_##n; })
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 #define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
