@@ -10,13 +10,10 @@
 extern unsigned long host_linear_base;
 #define LINEAR_BASE host_linear_base
 #define arch_current arm64_current
-#include "../include/arch.h"
+#include "arch.h"
 #undef arch_current
 struct task *arch_current(void);
-#undef current
-#include "../mm/internal.h"
-#undef current
-#define current	(arch_current())
+#include "../internal.h"
 
 /* The host's libc, declared by hand: its headers clash with the personality's. */
 int printf(const char *, ...);
@@ -26,6 +23,9 @@ void *malloc(unsigned long);
 void free(void *);
 void abort(void) __attribute__((noreturn));
 char *getenv(const char *);
+int fork(void);
+int waitpid(int, int *, int);
+void exit(int) __attribute__((noreturn));
 unsigned long strtoul(const char *, char **, int);
 
 #define CHECK(c) do { if (!(c)) { printf("%s:%d: %s\n", __FILE__, __LINE__, #c); fflush(0); abort(); } } while (0)

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The radix tree against a table of all indices used; an empty tree has no memory left (ASan). */
-#include "mm_host.h"
-#include "../mm/radix.c"
 
-enum { KEYS = 400, ROUNDS = 300000 };
+enum { KEYS = 400, ROUNDS_RADIX = 300000 };
 
 static uint64_t key[KEYS];
 static void *value[KEYS];
@@ -47,8 +45,8 @@ check_order(void *const *root)
 	CHECK(seen == want);
 }
 
-int
-main(void)
+static int
+test_radix(void)
 {
 	void *root = NULL;
 
@@ -60,7 +58,7 @@ main(void)
 		while (i > 0 && key_index(key[i]) != i);
 	}
 	key[0] = UINT64_MAX;
-	for (unsigned n = 0; n < ROUNDS; n++) {
+	for (unsigned n = 0; n < ROUNDS_RADIX; n++) {
 		int i = (int)(rnd() % KEYS);
 
 		CHECK(radix_get(&root, key[i]) == value[i]);

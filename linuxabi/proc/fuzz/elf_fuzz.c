@@ -3,7 +3,7 @@
  * libFuzzer: whatever the bytes, the ELF parser reads inside its buffers, and what it
  * accepts can be mapped: no sum of its fields overflows.
  */
-#include "../proc/elf.c"
+#include "../elf.c"
 
 #define REQUIRE(c) do { if (!(c)) __builtin_trap(); } while (0)
 

@@ -4,19 +4,8 @@
  * against a model that knows for each page of a window whether it is mapped, how, and
  * its first word.  After each step the tree, the list and the counters must agree.
  */
-#include <asm-generic/mman.h>
-#include "mm_host.h"
-#include <proto/world.h>
-#include "../mm/page.c"
-#include "../mm/radix.c"
-#include "../mm/mapping.c"
-#include "../mm/area.c"
-#include "../mm/space.c"
-#include "../mm/map.c"
-#include "../mm/fault.c"
-#include "../mm/fill.c"
 
-enum { WINDOW = 96, ROUNDS = 60000 };
+enum { WINDOW = 96, ROUNDS_VMA = 60000 };
 #define BASE	0x100000000UL
 
 /* Page tables: of two spaces, over the window and what mremap may reach. */
@@ -355,8 +344,8 @@ do_fork_round(void)
 	mm_put(child);
 }
 
-int
-main(void)
+static int
+test_vma(void)
 {
 	struct world_info w = { .ram_count = 1, .ram[0] = { HOST_IPA, HOST_RAM } };
 	uint64_t before;
@@ -369,7 +358,7 @@ main(void)
 	before = pages_free_count();
 	host_task.mm = mm_create();
 	host_task.mm->mmap_base = BASE + WINDOW * PAGE_SIZE;
-	for (unsigned n = 0; n < ROUNDS; n++) {
+	for (unsigned n = 0; n < ROUNDS_VMA; n++) {
 		pick();
 		switch (rnd() % 12) {
 		case 0: case 1: case 2: do_mmap(); break;
@@ -387,6 +376,6 @@ main(void)
 	CHECK(pages_free_count() == before);
 	CHECK(pages_anon() == 0);
 	CHECK(pages_cached() == 0);
-	printf("test_vma: ok, %u rounds, %u shared objects\n", ROUNDS, objects);
+	printf("test_vma: ok, %u rounds, %u shared objects\n", ROUNDS_VMA, objects);
 	return 0;
 }

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The page allocator: blocks never overlap, everything comes back, buddies merge again. */
-#include "mm_host.h"
-#include <proto/world.h>
-#include "../mm/page.c"
 
-enum { SLOTS = 600, ROUNDS = 200000 };
+enum { SLOTS = 600, ROUNDS_PAGE = 200000 };
 
 static struct { struct page *p; unsigned order; uint64_t tag; } slot[SLOTS];
 
 static void
-fill(unsigned i)
+block_mark(unsigned i)
 {
 	uint64_t *w = page_virt(slot[i].p);
 
@@ -19,7 +16,7 @@ fill(unsigned i)
 }
 
 static void
-verify(unsigned i)
+block_verify(unsigned i)
 {
 	uint64_t *w = page_virt(slot[i].p);
 
@@ -28,9 +25,9 @@ verify(unsigned i)
 }
 
 static void
-release(unsigned i)
+block_release(unsigned i)
 {
-	verify(i);
+	block_verify(i);
 	if (rnd() & 1)
 		page_put(slot[i].p);
 	else
@@ -38,8 +35,8 @@ release(unsigned i)
 	slot[i].p = NULL;
 }
 
-int
-main(void)
+static int
+test_page(void)
 {
 	struct world_info w = { .ram_count = 1, .ram[0] = { HOST_IPA, HOST_RAM },
 	    .image = { HOST_IPA, 0x51000 }, .info = { HOST_IPA + 0x7ff000, 0x1000 } };
@@ -50,11 +47,11 @@ main(void)
 	whole = pages_free_count();
 	CHECK(whole == pages_total());
 	CHECK(whole >= (HOST_RAM >> PAGE_SHIFT) - 0x51 - 1 - 64 - 1);
-	for (unsigned n = 0; n < ROUNDS; n++) {
+	for (unsigned n = 0; n < ROUNDS_PAGE; n++) {
 		unsigned i = (unsigned)(rnd() % SLOTS);
 
 		if (slot[i].p != NULL) {
-			release(i);
+			block_release(i);
 			continue;
 		}
 		slot[i].order = rnd() % 4 ? 0 : (unsigned)(rnd() % 8);
@@ -63,11 +60,11 @@ main(void)
 			continue;
 		CHECK((page_to_ipa(slot[i].p) & ((PAGE_SIZE << slot[i].order) - 1)) == 0);
 		CHECK(page_to_ipa(slot[i].p) >= HOST_IPA + 0x51000);
-		fill(i);
+		block_mark(i);
 	}
 	for (unsigned i = 0; i < SLOTS; i++)
 		if (slot[i].p != NULL)
-			release(i);
+			block_release(i);
 	CHECK(pages_free_count() == whole);
 	stack_drain(&cpu_pages[0], ~0u);
 	CHECK(zone.free_pages == whole);
