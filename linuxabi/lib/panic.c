@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The end: say why, with the chain of callers, and stop the world in a way that
- * its supervisor sees: a touch of nothing, which is a fault of this component
- * (system.conf decides about a restart).
+ * its supervisor sees (arch_stop_world; system.conf decides about a restart).
  */
 #include "log.h"
 #include "page.h"
@@ -32,14 +31,19 @@ backtrace(const uint64_t *frame)
 void
 panic(const char *fmt, ...)
 {
-	static int entered;
+	static unsigned entered;	/* CPU + 1 */
+	unsigned first = 0;
 	char text[256];
 	va_list ap;
 
 	irq_save();
-	if (__atomic_exchange_n(&entered, 1, __ATOMIC_SEQ_CST) != 0)
+	/* A second panic of the same CPU is one of this function itself. */
+	if (!__atomic_compare_exchange_n(&entered, &first, cpu_id() + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		if (first == cpu_id() + 1)
+			arch_stop_world();
 		for (;;)
 			arch_idle();
+	}
 	va_start(ap, fmt);
 	kvsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
@@ -47,7 +51,5 @@ panic(const char *fmt, ...)
 	klog(LOG_EMERG, "panic on CPU %u, task %d (%s): %s", cpu_id(), current->tid, current->comm, text);
 	backtrace(__builtin_frame_address(0));
 	log_emergency();
-	/* Below the RAM init mapped nothing (proto/world.h): our thread faults, init decides. */
-	for (;;)
-		*(volatile uint32_t *)LINEAR_BASE = 0;
+	arch_stop_world();
 }
