@@ -119,7 +119,6 @@ ALL_CFLAGS = $(COMMON) $(OPT) $(WARN) $(WERROR) $(CFLAGS_$(KIND)) $(CFLAGS)
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
-.SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: FORCE all clean check
 FORCE:
