@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The page that the vDSO reads the time from: written by linuxabi/time under its own
- * lock, read by every program.  seq is odd while it changes.  time/ and the vDSO
- * compute with vdso_ticks_ns alone, so that a program never sees two clocks.
+ * lock, read by every program.  base_ticks and mult are set before the first program
+ * and stay; realtime_ns changes, as one word, so programs need not look at seq (odd
+ * while a writer is at it).  time/ and the vDSO compute with vdso_ticks_ns alone, so
+ * that a program never sees two clocks.
  */
 #ifndef LX_VDSO_DATA_H
 #define LX_VDSO_DATA_H

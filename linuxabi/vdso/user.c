@@ -29,28 +29,24 @@ system_call(long nr, long a, long b)
 static inline int
 ours(unsigned clock)
 {
-	return clock < 32 && ((1u << clock) & CLOCKS) != 0 && vdso_page.usable;
+	return clock < 32 && ((unsigned)CLOCKS >> clock & 1) != 0;
 }
 
-/* Nanoseconds of monotonic time, or of real time with `real`. */
+/*
+ * Nanoseconds of monotonic time, or of real time with `real`.  base_ticks and mult
+ * were set before the first program and stay; what settimeofday changes is the
+ * one aligned word realtime_ns, read once: seq need not be looked at.
+ */
 static inline uint64_t
 now(unsigned real)
 {
 	const volatile struct vdso_data *d = &vdso_page;
 	uint64_t ticks, ns;
-	uint32_t seq;
 
-	do {
-		while ((seq = __atomic_load_n(&d->seq, __ATOMIC_ACQUIRE)) & 1)
-			;
-		/* The counter must not be read ahead of seq. */
-		__asm__ volatile("isb; mrs %0, cntvct_el0" : "=r"(ticks) : : "memory");
-		ns = vdso_ticks_ns(ticks, d->base_ticks, d->mult);
-		if (real)
-			ns += d->realtime_ns;
-		__asm__ volatile("dmb ishld" : : : "memory");
-	} while (d->seq != seq);
-	return ns;
+	/* The counter must not be read ahead of what the program did before. */
+	__asm__ volatile("isb; mrs %0, cntvct_el0" : "=r"(ticks) : : "memory");
+	ns = vdso_ticks_ns(ticks, d->base_ticks, d->mult);
+	return real ? ns + d->realtime_ns : ns;
 }
 
 int
@@ -60,7 +56,7 @@ __kernel_clock_gettime(int clock, struct __kernel_timespec *t)
 
 	if (!ours((unsigned)clock))
 		return (int)system_call(__NR_clock_gettime, clock, (long)t);
-	ns = now((1u << clock) & REAL_CLOCKS);
+	ns = now((unsigned)REAL_CLOCKS >> clock & 1);
 	t->tv_sec = (long long)(ns / NSEC);
 	t->tv_nsec = (long long)(ns % NSEC);
 	return 0;
@@ -71,8 +67,6 @@ __kernel_gettimeofday(struct __kernel_old_timeval *t, struct timezone *zone)
 {
 	uint64_t ns;
 
-	if (!vdso_page.usable)
-		return (int)system_call(__NR_gettimeofday, (long)t, (long)zone);
 	if (t != 0) {
 		ns = now(1);
 		t->tv_sec = (long)(ns / NSEC);

@@ -129,7 +129,7 @@ fork_bomb(void)
 	if (c == 0) {
 		setpgid(0, 0);
 		setrlimit(RLIMIT_NPROC, &l);
-		for (int i = 0; i < 200; i++)
+		for (int i = 0; i < 60; i++)
 			fork();
 		_exit(0);
 	}
