@@ -74,6 +74,8 @@ spin_unlock_irqrestore(spinlock_t *l, uint64_t flags)
 	spin_unlock(l);
 	irq_restore(flags);
 }
+
+static inline void spin_none_held(void) { }
 #else
 void spin_init(spinlock_t *, unsigned rank);
 void spin_lock(spinlock_t *);
@@ -81,6 +83,7 @@ bool spin_trylock(spinlock_t *);
 void spin_unlock(spinlock_t *);
 uint64_t spin_lock_irqsave(spinlock_t *);
 void spin_unlock_irqrestore(spinlock_t *, uint64_t flags);
+void spin_none_held(void);	/* debug: who is about to sleep may hold none */
 #endif
 
 #endif

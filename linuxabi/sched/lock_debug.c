@@ -40,6 +40,7 @@ rank_release(spinlock_t *l)
 		held[cpu].lock[n - 1] = held[cpu].lock[n];
 	held[cpu].n--;
 }
+
 void
 spin_init(spinlock_t *l, unsigned rank)
 {
@@ -97,5 +98,17 @@ void
 spin_unlock_irqrestore(spinlock_t *l, uint64_t flags)
 {
 	spin_unlock(l);
+	irq_restore(flags);
+}
+
+void
+spin_none_held(void)
+{
+	uint64_t flags = irq_save();
+	unsigned cpu = cpu_id();
+
+	if (held[cpu].n != 0)
+		panic("%s gives the CPU away holding %p (rank %u)", current->comm,
+		    (const void *)held[cpu].lock[held[cpu].n - 1], held[cpu].lock[held[cpu].n - 1]->rank);
 	irq_restore(flags);
 }

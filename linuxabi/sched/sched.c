@@ -338,6 +338,7 @@ schedule(void)
 	uint64_t flags = irq_save();
 	struct runqueue *rq = this_rq();
 
+	spin_none_held();
 	spin_lock(&rq->lock);
 	account(rq);
 	__atomic_fetch_and(&prev->work, ~TIF_NEED_RESCHED, __ATOMIC_RELAXED);

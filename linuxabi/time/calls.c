@@ -67,7 +67,11 @@ dynamic_clock(int clock, uint64_t *ns)
 	return (clock & PERTHREAD) ? thread_cpu_ns(pid, ns) : process_cpu_ns(pid, ns);
 }
 
-bool clock_is_real(int clock) { return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_ALARM || clock == CLOCK_TAI; }
+bool
+clock_is_real(int clock)
+{
+	return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_ALARM || clock == CLOCK_TAI;
+}
 
 bool
 clock_can_wait(int clock)
