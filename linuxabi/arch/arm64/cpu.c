@@ -163,9 +163,9 @@ static void end_world(uint32_t slot) __attribute__((noreturn));
 static void
 end_world(uint32_t slot)
 {
+	irq_save();			/* log_emergency keeps the log locked against nobody else */
 	log_emergency();
 	hyp_signal(slot);
-	irq_save();
 	for (;;)
 		arch_idle();
 }
