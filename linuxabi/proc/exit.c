@@ -209,8 +209,7 @@ children_leave(struct process *p)
 		WRITE_ONCE(c->ppid, reaper->pid);
 		if (c->leader->pdeath_signal != 0 && !c->zombie)
 			signal_send_process(c, c->leader->pdeath_signal, NULL);
-		if (c->exit_signal != 0)
-			c->exit_signal = SIGCHLD;
+		c->exit_signal = SIGCHLD;	/* so that the new parent's plain wait finds it */
 		if (c->zombie)
 			process_notify_parent(c);
 		else
