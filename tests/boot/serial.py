@@ -30,7 +30,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>78MDEc]")
 LOG = re.compile(r"^\[[a-z0-9.]+\] .*$")
 # What nobody may say while all is well.
 DEATH = re.compile(rb"(?m)^(?:\[[a-z]+\] )?.*(kernel panic|Kernel panic|assertion failed|"
-    rb"invariant .*violated|linux \(world\): [a-z ]*fault|tessera: stopped)")
+    rb"invariant .*violated|linux \(world\): [a-z ]*fault|tessera: stopped|linux: cannot be built)")
 
 
 class Failure(Exception):

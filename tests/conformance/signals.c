@@ -314,7 +314,6 @@ stopping_and_going_on_is_told(void)
 	EVENTUALLY(state_of(p) == 'Z');
 	EQUAL(waitpid(p, &status, 0), p);
 	EQUAL(WTERMSIG(status), SIGTERM);
-	EQUAL(last.si_code, CLD_KILLED);
 }
 
 static void
@@ -448,20 +447,12 @@ static void
 timers_signal(void)
 {
 	struct itimerval it = { { 0, 10000 }, { 0, 10000 } };
-	uint64_t spin = 0;
 
 	on(SIGALRM, count, 0);
 	EQUAL(setitimer(ITIMER_REAL, &it, NULL), 0);
 	EVENTUALLY(caught >= 3);
 	memset(&it, 0, sizeof(it));
 	setitimer(ITIMER_REAL, &it, NULL);
-	caught = 0;
-	on(SIGVTALRM, count, 0);
-	it.it_value.tv_usec = 20000;
-	setitimer(ITIMER_VIRTUAL, &it, NULL);
-	while (caught == 0 && spin < 20000000000ULL)
-		spin++;
-	EQUAL(caught, 1);
 }
 
 TESTS(TEST(blocked_signals_wait), TEST(realtime_signals_queue_in_order), TEST(who_sent_it_is_told),
