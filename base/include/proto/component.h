@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 #define COMPONENT_MAGIC		0x504d4f4353534554ULL	/* "TESSCOMP" */
-#define COMPONENT_VERSION	1
+#define COMPONENT_VERSION	2
 
 /* A component's CSpace.  What is not named here is in struct component_info. */
 enum {
@@ -46,6 +46,7 @@ enum {
 #define COMPONENT_STACK_TOP	0x100f0000UL
 #define COMPONENT_CHANNEL_BASE	0x20000000UL
 #define COMPONENT_DEVICE_BASE	0x30000000UL
+#define COMPONENT_DMA_BASE	0x38000000UL
 
 enum { COMPONENT_EXIT = 1 };		/* label of the message */
 
@@ -55,6 +56,8 @@ enum channel_type {
 	CHANNEL_STREAM = 1,		/* proto/stream.h, both directions */
 	CHANNEL_LOG = 2,		/* proto/stream.h, client to server only */
 	CHANNEL_CALL = 3,		/* an Endpoint: the client calls, the server receives */
+	CHANNEL_BLOCK = 4,		/* proto/block.h */
+	CHANNEL_FS = 5,			/* proto/fs.h */
 };
 enum channel_role { CHANNEL_CLIENT = 0, CHANNEL_SERVER = 1 };
 
@@ -67,7 +70,24 @@ struct component_channel {
 	uint32_t role;			/* enum channel_role */
 	uint32_t slot;			/* the peer's doorbell; CHANNEL_CALL: the Endpoint */
 	uint64_t bit;			/* in the own Notification */
+	/* Windows of lent memory, see below.  CHANNEL_BLOCK: at the client its own
+	 * window; at the server the set of windows that requests may name.
+	 * CHANNEL_FS: at both ends the client's window. */
+	uint32_t window;
+	uint32_t windows;		/* bit per window */
+	char part[40];			/* CHANNEL_BLOCK: "disk", "root", or a partition's GUID or name */
 };
+
+/*
+ * Windows.  The addresses that a device uses (IOVAs, 39 bits) fall into eight
+ * windows of 64 GiB: window 0 is the driver's own memory, and window n belongs
+ * to the n-th lender of system.conf (`lend`), in the IOSpace of every driver
+ * that it lends to.  A component that lends has its heap there from
+ * IO_WINDOW(n) on, in the order of its addresses; a world lends pages of its
+ * RAM itself, at IO_WINDOW(n) + (ipa - WORLD_RAM_BASE).
+ */
+enum { IO_WINDOWS = 8, IO_WINDOW_BITS = 36 };
+#define IO_WINDOW(n)	((uint64_t)(n) << IO_WINDOW_BITS)
 
 struct component_device {
 	char name[16];
@@ -83,6 +103,38 @@ struct component_device {
 	uint64_t irq_bit;
 };
 
+/*
+ * A PCI function.  BARs are mapped whole, MSI-X table included: its driver
+ * writes vector v with address msi_address and data msi_data + v, after which
+ * interrupts arrive as bits irq_bit << v of the bell (irq_handler_ack of
+ * irq_slot + v lets the next one come).  devmgr has switched memory space, bus
+ * mastering and MSI-X on, but the SMMU refuses all DMA, MSIs included, until
+ * the driver calls io_device_bind(device_slot, space_slot): first it brings the
+ * device to a state in which no old command can complete.  init unbinds it
+ * when the driver dies.
+ */
+struct component_pci {
+	char name[16];			/* "0000:00:01.0" */
+	uint16_t vendor, device;
+	uint32_t class_code;		/* 0xCCSSPP */
+	uint32_t device_slot;		/* IODevice; 0: there is no PCI function */
+	uint32_t space_slot;		/* IOSpace */
+	uint32_t irq_slot;		/* IRQHandler of vector 0, the others follow; 0: none, poll */
+	uint32_t irq_count;
+	uint64_t irq_bit;		/* of vector 0 in the own Notification */
+	uint64_t msi_address;
+	uint32_t msi_data;
+	uint32_t msix_table_bar;
+	uint32_t msix_table_offset;
+	uint32_t coherent;		/* 1: the device sees the caches; else dma_sync */
+	struct {
+		uint64_t address, size;	/* size 0: there is none */
+	} bar[6];
+	struct {
+		uint32_t bar, offset, length, multiplier;
+	} virtio[4];			/* common, notify, isr, device; length 0: none */
+};
+
 /* Notifications of init that make it do something: `kill uart`. */
 struct component_authority {
 	char name[28];
@@ -90,7 +142,7 @@ struct component_authority {
 };
 
 enum {
-	COMPONENT_MAX_CHANNELS = 24,
+	COMPONENT_MAX_CHANNELS = 16,
 	COMPONENT_MAX_DEVICES = 4,
 	COMPONENT_MAX_AUTHORITIES = 8,
 };
@@ -115,6 +167,11 @@ struct component_info {
 	struct component_channel channel[COMPONENT_MAX_CHANNELS];
 	struct component_device device[COMPONENT_MAX_DEVICES];
 	struct component_authority authority[COMPONENT_MAX_AUTHORITIES];
+	struct component_pci pci;
+	/* Memory for DMA (system.conf `dma`): zeroed at each start, at dma_address for
+	 * the component and at dma_io for its device. */
+	uint64_t dma_address, dma_io, dma_size;
+	uint8_t root_part[16];		/* GUID of the root partition; zeros: none given */
 	char args[256];			/* from system.conf */
 	char cmdline[256];		/* of the boot slot */
 };

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define WORLD_MAGIC	0x444c524f57535354ULL
-#define WORLD_VERSION	1
+#define WORLD_VERSION	2
 
 /* The box.  RAM starts at WORLD_RAM_BASE; the image's PT_LOADs are linked at
  * and loaded to their p_paddr inside it; the rest of the RAM is the world's. */
@@ -32,7 +32,12 @@ enum {
 	WORLD_SLOT_SCHED_CONTEXT = 16,	/* + VCPU number, RIGHT_READ: consumed and stolen time */
 	WORLD_SLOT_VCPU_SIGNAL = 48,	/* + VCPU number: signal its Notification, badge WORLD_BIT_KICK */
 	WORLD_SLOT_VCPU_POLL = 80,	/* + VCPU number: poll the own Notification */
-	WORLD_CNODE_BITS = 8,
+	WORLD_SLOT_CHANNEL_BELL = 112,	/* + number in world_info.channel: signal the other end */
+	WORLD_SLOT_SPACE = 128,		/* + number in world_info.lend: IOSpace, badged with the window */
+	WORLD_SLOT_RAM = 160,		/* + n: Frame of piece n of the RAM (world_info.piece) */
+	WORLD_SLOT_FIRST_FREE = 256,	/* from here on the world's own: lent ranges of its RAM */
+	/* 2^cnode_bits slots in all (world_info). */
+	WORLD_CNODE_BITS = 8,		/* at least */
 };
 
 /* Bits of a VCPU's Notification.  Channel doorbells all ring VCPU 0. */
@@ -41,9 +46,34 @@ enum {
 	WORLD_BIT_CONSOLE	= 1 << 1,	/* tty channel: data, space or news */
 	WORLD_BIT_LOG		= 1 << 2,	/* log channel: space */
 	WORLD_BIT_PEER		= 1 << 3,	/* a peer of a channel was restarted */
+	WORLD_BIT_CHANNEL	= 1 << 8,	/* << number in world_info.channel: answers, space or news */
 };
 
-enum { WORLD_MAX_VCPUS = 16, WORLD_MAX_RAM = 8, WORLD_CMDLINE = 256 };
+enum { WORLD_MAX_VCPUS = 16, WORLD_MAX_RAM = 8, WORLD_MAX_CHANNELS = 16, WORLD_MAX_LEND = 8,
+	WORLD_MAX_PIECES = 48, WORLD_CMDLINE = 256 };
+
+/*
+ * Lending.  A page range of the RAM comes into a device's reach thus: mint_frame
+ * it from its piece into a free slot, then frame_map_io it into the IOSpace of
+ * WORLD_SLOT_SPACE + n at IO_WINDOW(window) + (ipa - WORLD_RAM_BASE).  Deleting
+ * that capability withdraws it: when the call returns no DMA is in flight to it.
+ */
+struct world_lend {
+	char driver[16];
+	uint32_t window;
+	uint32_t reserved;
+};
+
+/* A file system or a disk: proto/fs.h, proto/block.h; the world is the client. */
+struct world_channel {
+	char name[16];
+	char peer[16];
+	uint64_t address;
+	uint32_t size;
+	uint32_t type;				/* enum channel_type: CHANNEL_BLOCK or CHANNEL_FS */
+	uint32_t window;			/* of this world, see proto/component.h */
+	uint32_t reserved;
+};
 
 struct world_range {
 	uint64_t base;
@@ -71,6 +101,11 @@ struct world_info {
 	uint64_t vcpu_mpidr[WORLD_MAX_VCPUS];	/* physical, for information */
 	char cmdline[WORLD_CMDLINE];
 	char hostname[64];
+	uint32_t channel_count, lend_count, piece_count, cnode_bits;
+	struct world_channel channel[WORLD_MAX_CHANNELS];
+	struct world_lend lend[WORLD_MAX_LEND];
+	struct world_range piece[WORLD_MAX_PIECES];	/* what each RAM Frame covers, in IPAs */
+	uint8_t root_part[16];			/* GUID of the root partition; zeros: none */
 };
 
 #endif
