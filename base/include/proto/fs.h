@@ -36,6 +36,9 @@
  * unchanged, with the `sequence` it had.  The server answers a sequence
  * that the redo area knows from there, without doing it twice.  `sequence` rises
  * by one with every request that changes something, in the order of slots taken.
+ * A request's page is written again with it, since the old server may have
+ * begun an answer there.  Reservations end with the server's life: the client
+ * reserves anew, by FS_RESERVE before FS_RECOVERED, what it still has use for.
  *
  * The client counts its lives in client_epoch; a server that sees a new one
  * drops all of the old client's requests and holds, commits, and sets
@@ -95,9 +98,13 @@ enum fs_op {
 	FS_SETATTR,		/* valid: FS_SET_*; answer: attributes */
 	FS_EVICT,		/* the client forgets an inode whose nlink is 0: it is deleted */
 	FS_FSYNC,		/* flags: FS_DATASYNC; answered data of the inode and its metadata are stable */
-	FS_READ,		/* offset, length, segments; answer: bytes; answer.page: struct fs_hole, answer.count of them */
+	/* Offset and length of both are multiples of 512 and length is the sum of the segments,
+	 * so the last block of a file is moved whole, whatever its size. */
+	FS_READ,		/* offset, length, segments; answer: bytes before the end of the file (the client
+				 * clears the rest); answer.page: struct fs_hole, answer.count of them */
 	FS_WRITE,		/* offset, length, segments, size (new size if larger than the inode's), mtime;
-				 * reserved: blocks of FS_RESERVE that it may use up; answer: bytes, attributes */
+				 * reserved_blocks leave the reservation: the write uses them up first, and what it
+				 * does not need is free again; answer: bytes, attributes */
 	FS_FALLOCATE,		/* flags: FALLOC_FL_*; offset, length */
 	FS_SEEK,		/* offset, flags: SEEK_DATA or SEEK_HOLE; result: offset */
 	FS_EXTENTS,		/* offset, length; answer.page: struct fs_extent, answer.count of them */

@@ -25,6 +25,7 @@
 
 /* The world's CSpace. */
 enum {
+	WORLD_SLOT_CNODE = 1,		/* the CSpace itself, RIGHT_WRITE: to mint and delete lent ranges */
 	WORLD_SLOT_POWER = 2,		/* Notification of init, badge WORLD_POWER_OFF */
 	WORLD_SLOT_RESET = 3,		/* the same, badge for reset */
 	WORLD_SLOT_CONSOLE_BELL = 4,	/* signal: console's doorbell for the tty channel */
