@@ -101,7 +101,7 @@ struct block_request {
 	uint32_t flags;		/* BLOCK_FUA */
 	uint32_t epoch;		/* server_epoch as the client saw it */
 	uint32_t segments;	/* used of segment[slot] */
-	uint32_t reserved[5];
+	uint32_t reserved[7];
 };
 _Static_assert(sizeof(struct block_request) == 64, "wire layout");
 
