@@ -11,7 +11,12 @@
 
 enum { GROUPS_MAX = 32, MNT_NOSUID_ = 2, USER_BUCKETS = 64, KEEP = -1 };
 
-/* --- tasks of each user, for RLIMIT_NPROC --- */
+/*
+ * --- tasks of each user, for RLIMIT_NPROC ---
+ *
+ * A task counts from before it exists until its number is free again, so a zombie
+ * counts: it holds what the limit is there to bound.
+ */
 
 struct user {
 	struct list node;
@@ -35,37 +40,44 @@ user_find_locked(uint32_t uid)
 	return NULL;
 }
 
-unsigned
-user_tasks(uint32_t uid)
+static struct user *
+user_make_locked(uint32_t uid)
 {
-	uint64_t irq = spin_lock_irqsave(&user_lock);
-	struct user *u = user_find_locked(uid);
-	unsigned n = u != NULL ? (unsigned)u->tasks : 0;
+	struct user *u = kzalloc(sizeof(*u));
 
-	spin_unlock_irqrestore(&user_lock, irq);
-	return n;
+	if (u != NULL) {
+		u->uid = uid;
+		list_add(&user_table[uid % USER_BUCKETS], &u->node);
+	}
+	return u;
 }
 
-/* Without memory for the record a user is simply not limited. */
+/* Look and count in one step: forks on several CPUs do not pass the limit together. */
+bool
+user_task_charge(uint32_t uid, uint64_t limit)
+{
+	uint64_t irq = spin_lock_irqsave(&user_lock);
+	struct user *u = user_find_locked(uid);
+	bool ok;
+
+	if (u == NULL)
+		u = user_make_locked(uid);
+	ok = u != NULL && (uint64_t)u->tasks < limit;
+	if (ok)
+		u->tasks++;
+	spin_unlock_irqrestore(&user_lock, irq);
+	return ok;
+}
+
 void
-user_tasks_add(uint32_t uid, int delta)
+user_task_uncharge(uint32_t uid)
 {
 	uint64_t irq = spin_lock_irqsave(&user_lock);
 	struct user *u = user_find_locked(uid);
 
-	if (u == NULL && delta > 0) {
-		u = kzalloc(sizeof(*u));
-		if (u != NULL) {
-			u->uid = uid;
-			list_add(&user_table[uid % USER_BUCKETS], &u->node);
-		}
-	}
-	if (u != NULL) {
-		u->tasks += delta;
-		if (u->tasks <= 0) {
-			list_del(&u->node);
-			kfree(u);
-		}
+	if (u != NULL && --u->tasks <= 0) {
+		list_del(&u->node);
+		kfree(u);
 	}
 	spin_unlock_irqrestore(&user_lock, irq);
 }
@@ -117,8 +129,9 @@ cred_install(struct cred *c)
 	uint64_t irq;
 
 	if (c->uid != old->uid) {
-		user_tasks_add(c->uid, 1);
-		user_tasks_add(old->uid, -1);
+		/* The limit is asked at the next fork, not here: setuid(2) must not fail half-way. */
+		(void)user_task_charge(c->uid, UINT64_MAX);
+		user_task_uncharge(old->uid);
 	}
 	irq = spin_lock_irqsave(&tasklist_lock);
 	current->cred = c;

@@ -234,6 +234,7 @@ process_reap_locked(struct process *p)
 	tid_release_locked(p->pid);
 	tid_release_locked(p->pgid);
 	tid_release_locked(p->sid);
+	task_uncharge(leader);
 	leader->process_weak = true;
 	process_put(p);			/* the leader's */
 	process_put(p);			/* that of being there at all */
@@ -319,6 +320,7 @@ thread_unhash(struct task *t)
 	task_unhash_locked(t);
 	tid_release_locked(t->tid);
 	spin_unlock_irqrestore(&tasklist_lock, irq);
+	task_uncharge(t);
 }
 
 static void __attribute__((noreturn))
@@ -344,8 +346,6 @@ task_exit(int code)
 	t->exit_code = code;
 	exit_mm(t);
 	exit_files(t);
-	tasks_counted(-1);
-	user_tasks_add(t->cred->uid, -1);
 	last = thread_unlink(p, t);
 	if (!leader)
 		thread_unhash(t);
@@ -421,6 +421,7 @@ become_leader(struct process *p, struct task *t)
 	p->leader = t;
 	t->start_ns = old->start_ns;
 	spin_unlock_irqrestore(&tasklist_lock, irq);
+	task_uncharge(old);
 	task_put(old);
 }
 

@@ -41,13 +41,14 @@ check_flags(uint64_t f)
  * fork bomb typed at the first shell within bounds.
  */
 static long
-check_limits(void)
+charge_task(void)
 {
-	if (user_tasks(current->cred->uid) >= rlimit(RL_NPROC_))
+	if (!tasks_charge())
 		return -EAGAIN;
-	if (tasks_count() >= tasks_max())
-		return -EAGAIN;
-	return 0;
+	if (user_task_charge(current->cred->uid, rlimit(RL_NPROC_)))
+		return 0;
+	tasks_uncharge();
+	return -EAGAIN;
 }
 
 /* --- the parts of a child --- */
@@ -267,8 +268,6 @@ link_child(struct task *t, uint64_t flags)
 	link_thread(t, t->process);
 	task_hash_locked(t);
 	spin_unlock_irqrestore(&tasklist_lock, irq);
-	tasks_counted(1);
-	user_tasks_add(t->cred->uid, 1);
 	return tid;
 }
 
@@ -327,31 +326,47 @@ prepare_pidfd(struct task *t, const struct fork_request *q, int *fd)
 	return 0;
 }
 
-long
-do_fork(const struct fork_request *q)
+/* A child with its number, in all lists, not started. */
+static struct task *
+make_child(const struct fork_request *q)
 {
-	struct completion vfork;
-	struct task *t;
+	struct task *t = child_create(q);
 	int fd = -1;
-	long r = check_flags(q->flags);
+	long r = 0;
 
-	if (r == 0)
-		r = check_limits();
-	if (r != 0)
-		return r;
-	t = child_create(q);
 	if (IS_ERR(t))
-		return PTR_ERR(t);
+		return t;
 	if (q->flags & CLONE_PIDFD)
 		r = prepare_pidfd(t, q, &fd);
 	if (r == 0)
 		r = link_child(t, q->flags);
-	if (r < 0) {
-		if (fd >= 0)
-			fd_close(fd);
-		child_drop(t);
+	if (r >= 0)
+		return t;
+	if (fd >= 0)
+		fd_close(fd);
+	child_drop(t);
+	return ERR_PTR(r);
+}
+
+long
+do_fork(const struct fork_request *q)
+{
+	uint32_t uid = current->cred->uid;
+	struct completion vfork;
+	struct task *t;
+	long r = check_flags(q->flags);
+
+	if (r == 0)
+		r = charge_task();
+	if (r != 0)
 		return r;
+	t = make_child(q);
+	if (IS_ERR(t)) {
+		tasks_uncharge();
+		user_task_uncharge(uid);
+		return PTR_ERR(t);
 	}
+	r = t->tid;
 	store_tids(t, q, (int)r);
 	if (!(q->flags & CLONE_VFORK)) {
 		sched_start(t);

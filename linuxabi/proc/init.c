@@ -83,8 +83,8 @@ link_init(struct task *t, struct process *p)
 	task_hash_locked(t);
 	init_process = p;
 	spin_unlock_irqrestore(&tasklist_lock, irq);
-	tasks_counted(1);
-	user_tasks_add(0, 1);
+	(void)tasks_charge();
+	(void)user_task_charge(0, UINT64_MAX);
 }
 
 long

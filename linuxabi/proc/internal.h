@@ -38,12 +38,14 @@ struct process *process_create(void);
 void process_set_group_locked(struct process *, int pgid);
 struct list *group_bucket_locked(int pgid);	/* processes of this and other groups, by group_node */
 void process_set_session_locked(struct process *, int sid);
-void tasks_counted(int delta);
+bool tasks_charge(void);				/* one more task, if there may be one */
+void tasks_uncharge(void);
+void task_uncharge(const struct task *);	/* its number is free again */
 extern struct process kernel_process;		/* of kernel threads */
 
 /* cred.c */
-unsigned user_tasks(uint32_t uid);
-void user_tasks_add(uint32_t uid, int delta);
+bool user_task_charge(uint32_t uid, uint64_t limit);	/* one more, if that is at most the limit */
+void user_task_uncharge(uint32_t uid);
 void cred_install(struct cred *);		/* becomes current's; takes the reference */
 struct cred *cred_prepare(void);		/* a private copy of current's; NULL: no memory */
 void cred_exec(struct cred *, const struct file *, bool *secure);

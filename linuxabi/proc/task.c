@@ -167,10 +167,26 @@ tasks_count(void)
 	return (unsigned)__atomic_load_n(&task_total, __ATOMIC_RELAXED);
 }
 
-void
-tasks_counted(int delta)
+bool
+tasks_charge(void)
 {
-	__atomic_fetch_add(&task_total, delta, __ATOMIC_RELAXED);
+	if ((unsigned)__atomic_add_fetch(&task_total, 1, __ATOMIC_RELAXED) <= tasks_max())
+		return true;
+	tasks_uncharge();
+	return false;
+}
+
+void
+tasks_uncharge(void)
+{
+	__atomic_fetch_sub(&task_total, 1, __ATOMIC_RELAXED);
+}
+
+void
+task_uncharge(const struct task *t)
+{
+	tasks_uncharge();
+	user_task_uncharge(t->cred->uid);
 }
 
 unsigned

@@ -26,14 +26,21 @@ def meminfo(m):
 
 
 def balanced(m, what, warm_up, work, slots):
+	"""
+	A leak costs something each time; a cache that fills, only until it is full.  So
+	the work has up to three chances to lose no more than a page for each slot.
+	"""
 	m.sh(warm_up, guard=300)
-	before = meminfo(m)
-	m.sh(work, guard=1800)
-	after = meminfo(m)
-	lost = before["MemFree"] - after["MemFree"]
-	print(f"    {what}: MemFree {before['MemFree']} KiB before, {after['MemFree']} KiB after: "
-	    f"{lost / PAGE_KIB:+.0f} pages")
-	check(lost <= slots * PAGE_KIB, f"{lost} KiB are missing; " +
+	for _ in range(3):
+		before = meminfo(m)
+		m.sh(work, guard=1800)
+		after = meminfo(m)
+		lost = before["MemFree"] - after["MemFree"]
+		print(f"    {what}: MemFree {before['MemFree']} KiB before, {after['MemFree']} KiB after: "
+		    f"{lost / PAGE_KIB:+.0f} pages")
+		if lost <= slots * PAGE_KIB:
+			return
+	check(False, f"{lost} KiB are missing; " +
 	    ", ".join(f"{k} {before[k]} -> {v}" for k, v in after.items() if before.get(k) not in (v, None)))
 
 
@@ -57,8 +64,7 @@ def files_give_memory_back(m):
 
 def deep_pipelines_give_memory_back(m):
 	work = "for i in 1 2 3 4 5; do seq 1 2000 | cat | cat | cat | cat | cat | cat | cat | wc -l >/dev/null; done"
-	# Once is not enough to fill every CPU's share of every cache.
-	balanced(m, "pipelines of nine", f"{work}; {work}; {work}", work, 32)
+	balanced(m, "pipelines of nine", work, work, 32)
 
 
 TESTS = [forks_and_execs_give_memory_back, a_thousand_threads_give_memory_back, files_give_memory_back,

@@ -377,6 +377,36 @@ a_process_descriptor_waits(void)
 	EQUAL(info.si_code, CLD_KILLED);
 }
 
+/* A process counts until its parent has waited for it (setrlimit(2)). */
+static void
+zombies_count_for_the_limit(void)
+{
+	struct rlimit limit = { 12, 12 };
+	int children = 0;
+	siginfo_t info;
+	pid_t p = 0;
+
+	REQUIRE(setgid(54321) == 0 && setuid(54321) == 0);
+	REQUIRE(setrlimit(RLIMIT_NPROC, &limit) == 0);
+	for (; children < 40; children++) {
+		p = fork();
+		if (p == 0)
+			_exit(0);
+		if (p < 0)
+			break;
+		REQUIRE(waitid(P_PID, (id_t)p, &info, WEXITED | WNOWAIT) == 0);
+	}
+	EQUAL(p, -1);
+	EQUAL(errno, EAGAIN);
+	EQUAL(children, 11);
+	while (wait(NULL) > 0)
+		;
+	p = fork();
+	if (p == 0)
+		_exit(0);
+	REQUIRE(p > 0 && waitpid(p, NULL, 0) == p);
+}
+
 TESTS(TEST(exit_codes_and_signals_are_reported), TEST(fork_copies_memory_and_shares_offsets),
     TEST(vfork_shares_memory_and_parent_waits), TEST(wait_finds_only_children),
     TEST(waitid_tells_and_can_leave_the_child), TEST(wait_by_process_group), TEST(wait4_counts_resources),
@@ -384,4 +414,4 @@ TESTS(TEST(exit_codes_and_signals_are_reported), TEST(fork_copies_memory_and_sha
     TEST(kill_reaches_a_whole_group), TEST(clone3_works_or_is_unknown),
     TEST(clone_flags_are_checked_and_tids_stored), TEST(clone_files_and_fs_are_shared),
     TEST(a_parents_death_can_be_a_signal), TEST(names_can_be_set), TEST(a_hundred_children_at_once),
-    TEST(a_process_descriptor_waits));
+    TEST(a_process_descriptor_waits), TEST(zombies_count_for_the_limit));
