@@ -9,6 +9,7 @@
 #include "cpu.h"
 #include "fs.h"
 #include "futex.h"
+#include "io.h"
 #include "log.h"
 #include "page.h"
 #include "random.h"
@@ -152,6 +153,7 @@ main(uint64_t info_ipa)
 	page_init(&world);
 	slab_init();
 	random_init(&world);
+	io_init(&world);
 	sched_init();
 	sched_init_cpu();
 	mm_init();

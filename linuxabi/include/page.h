@@ -25,7 +25,7 @@ struct page {
 	uint8_t order;		/* of the block, for the allocator and compound kernel blocks */
 	uint8_t cpu;		/* per-CPU list that it lies in, for the allocator */
 	int32_t mapcount;	/* page-table entries that map it (statistics, reclaim) */
-	uint32_t pad;
+	uint32_t state;		/* of a page that belongs to a disk's cache: PS_*, changed atomically */
 	struct mapping *mapping;	/* page cache it belongs to, or NULL: anonymous */
 	uint64_t index;		/* in that mapping, in pages */
 	struct list lru;	/* free list, or the owner's */
@@ -45,7 +45,28 @@ enum {				/* page->flags */
 				 * page of a mapping through the linear map clears it */
 	PGF_FREE = 64,		/* head of a free block */
 	PGF_ANON = 128,		/* a process' own page, on no mapping */
+	PGF_IO = 256,		/* of the pool that devices reach (io.h) */
 };
+
+/*
+ * page->state: 0 for pages of memory file systems.  Whoever finds a page in a
+ * mapping for a use of its contents looks at PS_CARE first: without these bits it is
+ * ready; with some of them mapping_ops.ready decides.
+ */
+enum {
+	PS_READING = 1,		/* contents are on their way from the disk */
+	PS_ERROR = 2,		/* and did not come: to be read again */
+	PS_COLD = 4,		/* not used since the last look of reclaim */
+	PS_AHEAD = 8,		/* who uses it has the next stretch read */
+	PS_CARE = 15,
+	PS_DIRTY = 16,		/* newer than the disk */
+	PS_WRITING = 32,	/* on its way to the disk */
+	PS_SHARED = 64,		/* some area may hold it writable */
+	PS_RESERVED = 128,	/* dirty, and room on the disk is set aside for it */
+};
+static inline uint32_t page_state(const struct page *p) { return __atomic_load_n(&p->state, __ATOMIC_ACQUIRE); }
+static inline uint32_t page_state_set(struct page *p, uint32_t bits) { return __atomic_fetch_or(&p->state, bits, __ATOMIC_ACQ_REL); }
+static inline uint32_t page_state_clear(struct page *p, uint32_t bits) { return __atomic_fetch_and(&p->state, ~bits, __ATOMIC_ACQ_REL); }
 
 extern struct page *page_array;		/* by IPA >> 12, from page_base on */
 extern uint64_t page_base;		/* first page frame number */

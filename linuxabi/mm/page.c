@@ -30,6 +30,8 @@ static struct {
 	uint64_t end;			/* page frame number behind the last */
 } zone;
 
+void io_page_freed(struct page *);	/* io/chunk.c: the last reference to a page of its pool is gone */
+
 static struct cpu_pages {
 	struct page *stack;		/* chained by private_ */
 	unsigned count;
@@ -174,9 +176,15 @@ single_take(unsigned flags)
 static void
 single_put(struct page *p)
 {
-	uint64_t irq = irq_save();
-	struct cpu_pages *c = &cpu_pages[cpu_id()];
+	struct cpu_pages *c;
+	uint64_t irq;
 
+	if (unlikely(p->flags & PGF_IO)) {
+		io_page_freed(p);
+		return;
+	}
+	irq = irq_save();
+	c = &cpu_pages[cpu_id()];
 	if (p->flags & PGF_ANON)
 		c->counters[PAGES_ANON]--;
 	p->flags = 0;
@@ -303,11 +311,17 @@ pages_free_batch(struct page **list, unsigned count)
 {
 	uint64_t irq = irq_save();
 	struct cpu_pages *c = &cpu_pages[cpu_id()];
+	unsigned ours = 0;
 
 	for (unsigned i = 0; i < count; i++) {
 		struct page *p = list[i];
 
 		ref_init(&p->refs, 0);
+		if (unlikely(p->flags & PGF_IO)) {
+			io_page_freed(p);
+			ours++;
+			continue;
+		}
 		if (p->flags & PGF_ANON)
 			c->counters[PAGES_ANON]--;
 		p->flags = 0;
@@ -315,7 +329,7 @@ pages_free_batch(struct page **list, unsigned count)
 		p->private_ = (uint64_t)c->stack;
 		c->stack = p;
 	}
-	c->count += count;
+	c->count += count - ours;
 	if (c->count > STACK_HIGH)
 		stack_drain(c, c->count - STACK_HIGH + STACK_BATCH);
 	irq_restore(irq);

@@ -8,6 +8,7 @@
 
 #include "hyp.h"
 #include "internal.h"
+#include "io.h"
 #include "tty.h"
 
 enum { SPURIOUS = 1020 };
@@ -43,6 +44,8 @@ notification_interrupt(void)
 		console_channel_interrupt();
 	if ((bits & (WORLD_BIT_LOG | WORLD_BIT_PEER)) != 0)
 		log_channel_interrupt();
+	if (bits >= WORLD_BIT_CHANNEL || (bits & WORLD_BIT_PEER) != 0)
+		io_interrupt(bits);
 }
 
 void

@@ -11,6 +11,8 @@
 #include "../map.c"
 #include "../fault.c"
 #include "../fill.c"
+#include "../../io/chunk.c"
+#include "test_chunk.c"
 #include "test_page.c"
 #include "test_radix.c"
 #include "test_vma.c"
@@ -29,7 +31,7 @@ passes(int (*test)(void))
 int
 main(void)
 {
-	int failed = !passes(test_page) + !passes(test_radix) + !passes(test_vma);
+	int failed = !passes(test_page) + !passes(test_chunk) + !passes(test_radix) + !passes(test_vma);
 
 	return failed;
 }
