@@ -345,6 +345,7 @@ signal_send_locked(struct process *p, struct task *t, int sig, const siginfo_t *
 	return 0;
 }
 
+/* Who is found by its number is there: a zombie takes every signal, and nothing comes of it (kill(2)). */
 long
 signal_send_process(struct process *p, int sig, const siginfo_t *info)
 {
@@ -353,7 +354,7 @@ signal_send_process(struct process *p, int sig, const siginfo_t *info)
 	long error;
 
 	if (h == NULL)
-		return -ESRCH;
+		return 0;
 	error = signal_send_locked(p, NULL, sig, info);
 	spin_unlock_irqrestore(&h->lock, flags);
 	return error;
@@ -367,7 +368,7 @@ signal_send_task(struct task *t, int sig, const siginfo_t *info)
 	long error;
 
 	if (h == NULL)
-		return -ESRCH;
+		return 0;
 	error = signal_send_locked(t->process, t, sig, info);
 	spin_unlock_irqrestore(&h->lock, flags);
 	return error;

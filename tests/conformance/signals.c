@@ -455,10 +455,29 @@ timers_signal(void)
 	setitimer(ITIMER_REAL, &it, NULL);
 }
 
+static void
+a_zombie_takes_every_signal(void)
+{
+	siginfo_t info;
+	pid_t p = fork();
+
+	if (p == 0)
+		_exit(5);
+	setpgid(p, p);
+	REQUIRE(waitid(P_PID, (id_t)p, &info, WEXITED | WNOWAIT) == 0);
+	EQUAL(kill(p, 0), 0);
+	EQUAL(kill(p, SIGKILL), 0);
+	EQUAL(kill(-p, SIGKILL), 0);
+	REQUIRE(waitid(P_PID, (id_t)p, &info, WEXITED) == 0);
+	EQUAL(info.si_status, 5);
+	FAILS(kill(p, SIGKILL), ESRCH);
+}
+
 TESTS(TEST(blocked_signals_wait), TEST(realtime_signals_queue_in_order), TEST(who_sent_it_is_told),
     TEST(nodefer_nests_and_the_default_does_not), TEST(resethand_is_for_once),
     TEST(handlers_run_on_another_stack), TEST(stack_overflow_can_be_caught), TEST(reads_restart_or_not),
     TEST(nanosleep_tells_what_remains), TEST(poll_and_pause_never_restart), TEST(sigsuspend_swaps_the_mask),
     TEST(sigtimedwait_takes_and_times_out), TEST(stopping_and_going_on_is_told), TEST(continuing_is_told),
     TEST(nocldstop_is_silent), TEST(kill_and_stop_cannot_be_caught), TEST(handlers_may_change_registers),
-    TEST(frames_chain_through_the_handler), TEST(exec_keeps_ignored_and_resets_caught), TEST(timers_signal));
+    TEST(frames_chain_through_the_handler), TEST(exec_keeps_ignored_and_resets_caught), TEST(timers_signal),
+    TEST(a_zombie_takes_every_signal));
