@@ -251,6 +251,7 @@ kernel_start(const struct bootinfo *info, unsigned cpus_found)
 	make_control(&slots[INIT_SLOT_IRQ_CONTROL], OBJ_IRQ_CONTROL);
 	make_control(&slots[INIT_SLOT_SCHED_CONTROL], OBJ_SCHED_CONTROL);
 	make_control(&slots[INIT_SLOT_SYSTEM_CONTROL], OBJ_SYSTEM_CONTROL);
+	make_control(&slots[INIT_SLOT_IO_CONTROL], OBJ_IO_CONTROL);
 
 	v = slots[INIT_SLOT_VSPACE].vspace;
 	give_frame(&slots[INIT_SLOT_BOOTINFO], v, kernel_to_phys(info), sizeof(*info), RIGHT_READ,

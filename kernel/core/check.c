@@ -120,6 +120,7 @@ slot_memory(const struct slot *s, paddr_t *base, uint64_t *bytes)
 		*bytes = s->cnode->count << SLOT_BITS;
 		return true;
 	case OBJ_VSPACE:
+	case OBJ_IO_SPACE:
 		*base = kernel_to_phys(s->object);
 		*bytes = 1ull << s->vspace->size_bits;
 		return true;
@@ -189,7 +190,10 @@ check_frame(struct slot *s)
 	if (s->vspace->disabled)
 		return;
 	for (uint64_t page = 0; page < mapped; page += mapped > 64 ? mapped / 61 : 1) {
-		bool there = arch_vspace_lookup(s->vspace, vaddr + (page << PAGE_BITS), &found, &rights);
+		uint64_t at = vaddr + (page << PAGE_BITS);
+		bool there = s->vspace->obj.type == OBJ_IO_SPACE ?
+			arch_io_space_lookup(s->vspace, at, &found, &rights) :
+			arch_vspace_lookup(s->vspace, at, &found, &rights);
 
 		CHECK(there, s);
 		CHECK(!there || found == base + (page << PAGE_BITS), s);
@@ -208,6 +212,43 @@ check_vspace(struct vspace *v)
 		mapped += frame_mapped_pages(m) << PAGE_BITS;
 	}
 	CHECK(mapped == v->mapped_bytes, v);
+}
+
+/* ---- devices ----------------------------------------------------------------------- */
+
+/* What devices reach is what Frame capabilities stand for, and no more. */
+static void
+check_io_space(struct vspace *v)
+{
+	check_vspace(v);
+	if (!v->disabled)
+		CHECK(arch_io_space_pages(v) << PAGE_BITS == v->mapped_bytes, v);
+	CHECK(!v->disabled || v->devices == NULL, v);
+	for (const struct io_device *d = v->devices; d != NULL; d = d->next)
+		CHECK(d->space == v && d->number != 0, d);
+}
+
+static void
+check_io_device(struct io_device *d)
+{
+	bool listed = false;
+
+	if (d->number == 0) {
+		CHECK(d->space == NULL && d->fault.notification == NULL, d);
+		return;
+	}
+	CHECK(d->number < IO_DEVICES && io_devices[d->number] == d, d);
+	for (unsigned i = 0; i < IO_DEVICES; i++)
+		CHECK(io_devices[i] == NULL || io_devices[i] == d || io_devices[i]->smmu != d->smmu ||
+			io_devices[i]->stream != d->stream, d);
+	CHECK(arch_io_stream_root(d->smmu, d->stream) ==
+		(d->space != NULL ? kernel_to_phys(d->space) + 4096 : 0), d);
+	for (const struct io_device *o = d->space != NULL ? d->space->devices : NULL; o != NULL; o = o->next)
+		listed |= o == d;
+	CHECK(listed == (d->space != NULL), d);
+	for (uint32_t i = 0; i < IO_EVENTS; i++)
+		CHECK(d->event[i].intid == 0 ||
+			d->event[i].intid == LPI_FIRST + d->number * IO_EVENTS + i, d);
 }
 
 /* ---- threads and their queues ---------------------------------------------------- */
@@ -396,6 +437,12 @@ check_object(struct slot *s)
 		break;
 	case OBJ_VSPACE:
 		check_vspace(s->vspace);
+		break;
+	case OBJ_IO_SPACE:
+		check_io_space(s->vspace);
+		break;
+	case OBJ_IO_DEVICE:
+		check_io_device(s->io_device);
 		break;
 	case OBJ_THREAD:
 		check_thread(s->thread);

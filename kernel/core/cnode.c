@@ -59,10 +59,13 @@ cnode_mint(struct thread *caller, struct slot *self, uint64_t index, struct cnod
 	if (e != OK)
 		return e;
 	if (badge != 0) {
-		if (src->type != OBJ_ENDPOINT && src->type != OBJ_NOTIFICATION)
+		if (src->type != OBJ_ENDPOINT && src->type != OBJ_NOTIFICATION &&
+		    src->type != OBJ_IO_SPACE)
 			return ERR_ARGUMENT;
 		if (src->badge != 0)
 			return ERR_BADGED;
+		if (src->type == OBJ_IO_SPACE && badge >= IO_WINDOW_COUNT)
+			return ERR_RANGE;
 	}
 	cap_derive(dst, src, (unsigned)rights);
 	if (badge != 0)

@@ -76,7 +76,13 @@ object_destroy(struct slot *s)
 		e = vspace_destroy(s->vspace);
 		break;
 	case OBJ_IRQ_HANDLER:
-		irq_unbind(s->irq);
+		irq_destroy(s->irq);
+		break;
+	case OBJ_IO_DEVICE:
+		e = io_device_destroy(s->io_device);
+		break;
+	case OBJ_IO_SPACE:
+		e = io_space_destroy(s->vspace);
 		break;
 	default:
 		break;

@@ -143,9 +143,9 @@ fastpath_poll(uint64_t index)
 struct thread *
 fastpath_interrupt(struct cpu *c, uint32_t intid)
 {
-	struct irq *irq = &irqs[intid];
+	struct irq *irq = irq_find(intid);
 
-	if (c->current == NULL || irq->notification == NULL)
+	if (c->current == NULL || irq == NULL || irq->notification == NULL)
 		return NULL;
 	return signal(c, c->current, irq->notification, irq->badge);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames and VSpaces: what memory is seen where.
+ * Frames, VSpaces and IOSpaces: what memory is seen where.
  *
  * A Frame capability is mapped at most once.  Its pages are mapped from the
  * first on and unmapped from the last, so how many there are is all that a
@@ -69,6 +69,12 @@ frame_moved(struct slot *dst, struct slot *src)
 		link_slot(src->map_next)->map_prev = slot_link(dst);
 }
 
+static bool
+is_io(const struct vspace *v)
+{
+	return v->obj.type == OBJ_IO_SPACE;
+}
+
 /* Unmap what is mapped of a Frame capability, if anything. */
 enum error
 frame_unmap_all(struct slot *s)
@@ -80,8 +86,10 @@ frame_unmap_all(struct slot *s)
 	if (s->vspace->disabled)
 		set_mapped_pages(s, 0);
 	while ((left = frame_mapped_pages(s)) > 0) {
-		left = arch_vspace_unmap(s->vspace, (uint64_t)s->frame.vaddr_page << PAGE_BITS,
-			left, s->attribute);
+		uint64_t vaddr = (uint64_t)s->frame.vaddr_page << PAGE_BITS;
+
+		left = is_io(s->vspace) ? arch_io_space_unmap(s->vspace, vaddr, left) :
+			arch_vspace_unmap(s->vspace, vaddr, left, s->attribute);
 		set_mapped_pages(s, left);
 		if (left > 0 && preemption_point())
 			return RESTART;
@@ -211,9 +219,11 @@ map_pages(struct thread *caller, struct slot *self, struct vspace *v, uint64_t v
 		return mapping_undo(caller, self);
 
 	while ((mapped = frame_mapped_pages(self)) < self->pages) {
-		e = arch_vspace_map(v, vaddr + (mapped << PAGE_BITS),
-			((paddr_t)self->frame.base_page + mapped) << PAGE_BITS,
-			self->pages - mapped, (unsigned)rights, (unsigned)attributes, &n);
+		uint64_t to = vaddr + (mapped << PAGE_BITS), left = self->pages - mapped;
+		paddr_t from = ((paddr_t)self->frame.base_page + mapped) << PAGE_BITS;
+
+		e = is_io(v) ? arch_io_space_map(v, to, from, left, (unsigned)rights, &n) :
+			arch_vspace_map(v, to, from, left, (unsigned)rights, (unsigned)attributes, &n);
 		if (e != OK) {
 			caller->rollback = (uint8_t)e;
 			return mapping_undo(caller, self);
@@ -237,6 +247,41 @@ frame_map(struct thread *caller, struct slot *self, struct slot *vspace, uint64_
 	if (self->pages == 1 && self->vspace == NULL)
 		return map_page(self, v, vaddr, rights, attributes);
 	return map_pages(caller, self, v, vaddr, rights, attributes);
+}
+
+/* Inside the window of the capability; without one, anywhere but at the doorbell. */
+static enum error
+check_iova(const struct slot *io_space, uint64_t iova, uint64_t bytes)
+{
+	uint64_t first = 0, end = 1ull << IO_ADDRESS_BITS;
+
+	if (io_space->badge != 0) {
+		first = io_space->badge << IO_WINDOW_SHIFT;
+		end = first + (1ull << IO_WINDOW_SHIFT);
+	}
+	if (iova < first || iova > end || bytes > end - iova)
+		return ERR_RANGE;
+	return iova <= IO_DOORBELL_IOVA && bytes > IO_DOORBELL_IOVA - iova ? ERR_RANGE : OK;
+}
+
+enum error
+frame_map_io(struct thread *caller, struct slot *self, struct slot *io_space, uint64_t iova,
+	uint64_t rights)
+{
+	enum error e;
+
+	if (self->device)
+		return ERR_TYPE;
+	if (io_space->vspace->disabled)
+		return ERR_STATE;
+	if (!(rights & RIGHT_READ) || rights & ~(uint64_t)(RIGHT_READ | RIGHT_WRITE))
+		return ERR_ARGUMENT;
+	if (rights & ~(uint64_t)self->rights)
+		return ERR_RIGHTS;
+	if (iova % (1u << PAGE_BITS) != 0)
+		return ERR_ALIGN;
+	e = check_iova(io_space, iova, (uint64_t)self->pages << PAGE_BITS);
+	return e == OK ? map_pages(caller, self, io_space->vspace, iova, rights, MAP_NORMAL) : e;
 }
 
 enum error

@@ -96,8 +96,10 @@ object_refs(const struct slot *s)
 	case OBJ_NOTIFICATION:
 	case OBJ_REPLY:
 	case OBJ_IRQ_HANDLER:
+	case OBJ_IO_DEVICE:
 		return &s->header->refs;
 	case OBJ_VSPACE:
+	case OBJ_IO_SPACE:
 		return &((struct vspace *)s->object)->obj.refs;
 	default:
 		return NULL;

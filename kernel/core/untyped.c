@@ -54,6 +54,10 @@ object_init(struct slot *s, enum object_type type, paddr_t base, unsigned size_b
 		((struct vspace *)s->object)->size_bits = (uint8_t)size_bits;
 		arch_vspace_init(s->object);
 	}
+	if (type == OBJ_IO_SPACE) {
+		s->vspace->size_bits = (uint8_t)size_bits;
+		arch_io_space_init(s->vspace);
+	}
 }
 
 static enum error

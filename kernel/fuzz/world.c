@@ -79,7 +79,7 @@ give(uint32_t cnode, unsigned index, uint32_t slot, uint64_t badge)
 static void
 make_world(void)
 {
-	uint32_t big = 0, box, cnode, thread[THREADS], sched[THREADS], vspace[2], endpoint[2], note[2];
+	uint32_t big = 0, box, cnode, thread[THREADS], sched[THREADS], vspace[2], endpoint[2], note[2], space;
 	unsigned at = 1;
 
 	host_quiet = true;
@@ -149,6 +149,19 @@ make_world(void)
 	give(cnode, at++, INIT_SLOT_SCHED_CONTROL, 0);
 	give(cnode, at++, INIT_SLOT_IRQ_CONTROL, 0);
 	give(cnode, at++, INIT_SLOT_SYSTEM_CONTROL, 0);
+	space = make(box, OBJ_IO_SPACE, 15);
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t device = make(box, OBJ_IO_DEVICE, 0);
+
+		AS_INIT(INIT_SLOT_IO_CONTROL, IO_CONTROL_ASSIGN, device, 0, i, 0, i);
+		AS_INIT(device, IO_DEVICE_BIND, space);
+		give(cnode, at++, device, 0);
+	}
+	AS_INIT(INIT_SLOT_CNODE, CNODE_MINT, INIT_FREE - 2, 0, space, RIGHTS_ALL, 2);
+	give(cnode, at++, INIT_FREE - 2, 0);
+	give(cnode, at++, space, 0);
+	give(cnode, at++, make(box, OBJ_IO_DEVICE, 0), 0);
+	give(cnode, at++, INIT_SLOT_IO_CONTROL, 0);
 	AS_INIT(INIT_SLOT_CNODE, CNODE_COPY, INIT_FREE - 1, 0, cnode, RIGHTS_ALL);
 	give(cnode, at++, INIT_FREE - 1, 0);
 	/* init waits for ever; the six take over. */
@@ -211,6 +224,9 @@ pick_argument(const struct grammar_arg *arg, const char *name)
 		return byte() % 20;
 	case ARG_ADDR:
 		b = byte();
+		if (strstr(name, "map_io") != NULL && b & 64)	/* window 2, or at the doorbell */
+			return b & 128 ? (2ull << IO_WINDOW_SHIFT) + (b & 63) * 4096ull :
+				IO_DOORBELL_IOVA - (b & 63) * 4096ull;
 		return b < 240 ? 0x10000 + b * 0x1000ull : b * 0x200000ull;
 	case ARG_BYTES:
 		b = byte();
@@ -338,6 +354,13 @@ step(void)
 		break;
 	case 4:
 		host_advance(byte());
+		break;
+	case 5:
+		what = byte();
+		if (what & 1)
+			host_message(0, what >> 1 & 3, what >> 3);
+		else
+			host_dma(0, what >> 1 & 3, 0x10000 + byte() * 4096ull, (what & 8) != 0);
 		break;
 	default:
 		host_settle();

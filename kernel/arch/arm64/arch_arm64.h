@@ -32,11 +32,13 @@ void uart_init(const struct boot_uart *info);
 /* cache.c */
 void cache_init(void);
 void cache_clean_invalidate(paddr_t pa, uint64_t size);
+void dma_sync(const volatile void *start, uint64_t bytes, bool coherent);
 void cache_make_executable(paddr_t pa, uint64_t size);
 bool cache_needs_clean_for_exec(void);
 
-/* mmu.c */
+/* mmu.c: memory that is the kernel's for good, cleared; only before core starts. */
 uint64_t mmu_build(struct bootinfo *boot);
+paddr_t mmu_reserve(uint64_t bytes, uint64_t align);
 
 /* el2.c */
 void el2_init(void);
@@ -53,8 +55,26 @@ bool gic_cpu_init(struct arch_cpu *cpu);
 void gic_kick(const struct arch_cpu *cpu);
 void gic_vtimer_set_active(const struct arch_cpu *cpu, bool active);
 enum { INTID_KICK = 0, INTID_SPI = 32, INTID_NONE = 1020 };	/* 1020 and above are special */
+static inline bool intid_special(uint32_t intid) { return intid - INTID_NONE < 4; }
 uint32_t gic_timer_intid(void);
 uint32_t gic_vtimer_intid(void);
+void gic_take_line(uint32_t intid);	/* an SPI is the kernel's own: edge, on the boot CPU */
+uint32_t gic_lpi_bits(void);		/* interrupt id bits, 0: no LPIs */
+
+/* its.c: LPIs are usable when all went well; then ITSs may be named. */
+void its_init(const struct bootinfo *boot, unsigned cpus_found);
+bool its_device_ok(uint32_t its, uint32_t device);
+void its_device_map(struct io_device *d);
+void its_device_unmap(struct io_device *d);
+paddr_t its_doorbell(uint32_t its);
+void its_lpi_enable(uint32_t intid, unsigned cpu);
+void its_lpi_disable(uint32_t intid);
+
+/* smmu.c, iospace.c */
+void smmu_init(const struct bootinfo *boot);
+bool smmu_interrupt(uint32_t intid);	/* false: not an SMMU's */
+bool smmu_tables_coherent(void);	/* all SMMUs see the caches */
+void smmu_invalidate(const struct vspace *v, uint64_t iova, uint64_t entries, uint64_t entry_bytes);
 
 /* smp.c */
 extern uint64_t boot_root;		/* what secondary CPUs load into TTBR0_EL2 */

@@ -2,8 +2,8 @@
 /*
  * From the loader's jump to the first thread (state at entry: tessera/
  * bootinfo.h).  Order: tables with the MMU off; console; this CPU's registers
- * and GIC; the other CPUs, which wait; core makes Untypeds and init; all CPUs
- * enter the scheduler.
+ * and GIC; the other CPUs, which wait; SMMUs, which from now on refuse all DMA,
+ * and ITSs; core makes Untypeds and init; all CPUs enter the scheduler.
  */
 #include "arch_arm64.h"
 
@@ -30,7 +30,8 @@ bootinfo_check(const struct bootinfo *boot)
 	    boot->size != sizeof(*boot))
 		boot_stop("bootinfo of another version");
 	if (boot->memory_count > BOOT_MAX_MEMORY || boot->cpu_count > BOOT_MAX_CPUS ||
-	    boot->cpu_count == 0 || boot->gic.gicr_count > BOOT_MAX_GICR)
+	    boot->cpu_count == 0 || boot->gic.gicr_count > BOOT_MAX_GICR ||
+	    boot->gic.its_count > BOOT_MAX_ITS || boot->smmu_count > BOOT_MAX_SMMU)
 		boot_stop("bootinfo with impossible counts");
 	if (boot->gic.dist_base == 0 || boot->gic.gicr_count == 0)
 		boot_stop("bootinfo names no GICv3");
@@ -82,6 +83,8 @@ boot_main(struct bootinfo *boot)
 	log_text(", PARange ");
 	log_hex(el2_pa_range());
 	log_text("\n");
+	smmu_init(boot);
+	its_init(boot, count);
 	kernel_lock_init(count);
 	kernel_lock(cpu);
 	kernel_start(boot, count);

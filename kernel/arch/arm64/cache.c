@@ -32,6 +32,24 @@ cache_clean_invalidate(paddr_t pa, uint64_t size)
 }
 
 /*
+ * What the CPU wrote at start is seen by a device, and what a device wrote by
+ * the CPU, before what follows: a device that does not see the caches gets it
+ * cleaned to the point of coherency (D7.5.9).  NONCOHERENT=1 builds a kernel
+ * that takes every device for one of these.
+ */
+void
+dma_sync(const volatile void *start, uint64_t bytes, bool coherent)
+{
+#ifdef FORCE_NONCOHERENT
+	coherent = false;
+#endif
+	if (coherent)
+		dsb_sy();
+	else
+		cache_clean_invalidate((paddr_t)start, bytes);
+}
+
+/*
  * Zero whole pages and push the zeros out to the point of coherency: the next
  * owner may map them non-cacheable and must not see what was there (DESIGN
  * 3.1).  One pass per line, so that the line is still in the cache when it is

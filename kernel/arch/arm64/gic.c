@@ -33,6 +33,8 @@ static uint64_t dist;
 static const struct boot_gic *gic;
 static uint32_t lines;			/* interrupt ids below this exist */
 static uint32_t timer_intid, vtimer_intid;
+static uint32_t own_lines[2 * BOOT_MAX_SMMU];	/* SPIs that no driver may have */
+static unsigned own_line_count;
 
 uint32_t gic_timer_intid(void) { return timer_intid; }
 uint32_t gic_vtimer_intid(void) { return vtimer_intid; }
@@ -189,11 +191,33 @@ gic_kick(const struct arch_cpu *cpu)
 	isb();
 }
 
-/* SPIs belong to drivers; SGIs and PPIs are the kernel's. */
+/* SPIs belong to drivers; SGIs, PPIs and the SMMUs' lines are the kernel's. */
 bool
 arch_irq_usable(uint32_t intid)
 {
+	for (unsigned i = 0; i < own_line_count; i++)
+		if (own_lines[i] == intid)
+			return false;
 	return intid >= SPI_FIRST && intid < lines;
+}
+
+void
+gic_take_line(uint32_t intid)
+{
+	if (!arch_irq_usable(intid))
+		return;			/* none, or two causes share it */
+	arch_irq_configure(intid, true);
+	arch_irq_enable(intid, 0);
+	own_lines[own_line_count++] = intid;
+}
+
+/* GICD_TYPER (GIC 12.9.38): LPIS, IDbits. */
+uint32_t
+gic_lpi_bits(void)
+{
+	uint32_t typer = mmio_read32(dist + GICD_TYPER);
+
+	return (typer & 1u << 17) != 0 ? (typer >> 19 & 0x1f) + 1 : 0;
 }
 
 /* The trigger changes only while the line is disabled (GIC 12.9.9). */
@@ -211,6 +235,10 @@ arch_irq_configure(uint32_t intid, bool edge)
 void
 arch_irq_enable(uint32_t intid, unsigned cpu)
 {
+	if (intid >= LPI_FIRST) {
+		its_lpi_enable(intid, cpu);
+		return;
+	}
 	mmio_write64(dist + GICD_IROUTER + 8UL * intid, cpus[cpu].arch.mpidr & 0xff00ffffffUL);
 	mmio_write32(bit_register(GICD_ISENABLER, intid), 1u << intid % 32);
 }
@@ -221,17 +249,23 @@ arch_irq_disable(uint32_t intid)
 {
 	uint32_t bit = 1u << intid % 32;
 
+	if (intid >= LPI_FIRST) {
+		its_lpi_disable(intid);
+		return;
+	}
 	mmio_write32(bit_register(GICD_ICENABLER, intid), bit);
 	wait_clear(dist + GICD_CTLR, GICD_CTLR_RWP);
 	mmio_write32(bit_register(GICD_ICPENDR, intid), bit);
 	mmio_write32(bit_register(GICD_ICACTIVER, intid), bit);
 }
 
-/* Active ends: a level that is still up interrupts again (GIC 4.1.2). */
+/* Active ends: a level that is still up interrupts again (GIC 4.1.2).  LPIs have
+ * no active state (GIC 5.1.1). */
 void
 arch_irq_ack(uint32_t intid)
 {
-	sysreg_write(ICC_DIR, intid);
+	if (intid < LPI_FIRST)
+		sysreg_write(ICC_DIR, intid);
 }
 
 /*

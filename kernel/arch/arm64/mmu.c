@@ -156,6 +156,10 @@ map_devices(const struct bootinfo *boot)
 	map(gic->dist_base, gic->dist_base + gic->dist_size, MAP_IO);
 	for (uint32_t i = 0; i < gic->gicr_count; i++)
 		map(gic->gicr[i].base, gic->gicr[i].base + gic->gicr[i].size, MAP_IO);
+	for (uint32_t i = 0; i < gic->its_count; i++)
+		map(gic->its[i].base, gic->its[i].base + gic->its[i].size, MAP_IO);
+	for (uint32_t i = 0; i < boot->smmu_count; i++)
+		map(boot->smmu[i].base, boot->smmu[i].base + boot->smmu[i].size, MAP_IO);
 	if (boot->uart.kind != BOOT_UART_NONE)
 		map(boot->uart.base, boot->uart.base + boot->uart.size, MAP_IO);
 }
@@ -179,4 +183,19 @@ mmu_build(struct bootinfo *boot)
 	/* The tables themselves were cut off that range as it was mapped. */
 	map_ram(reserve->base, source.base + source.size);
 	return (uint64_t)root;
+}
+
+/* For tables that hardware needs: off the end of the same range. */
+paddr_t
+mmu_reserve(uint64_t bytes, uint64_t align)
+{
+	paddr_t end = reserve->base + reserve->size;
+	paddr_t start = (end - bytes) & ~(align - 1) & ~(ARCH_PAGE - 1);
+
+	if (bytes > reserve->size || start < reserve->base)
+		boot_stop("no free memory for the tables of SMMU and ITS");
+	reserve->size = start - reserve->base;
+	for (uint64_t done = 0; done < bytes; done += ARCH_PAGE)
+		arch_clear_memory(start + done, ARCH_PAGE);
+	return start;
 }

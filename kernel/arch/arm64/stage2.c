@@ -2,36 +2,27 @@
 /*
  * Address spaces: stage-2 tables of 39-bit IPA from level 1 (Arm ARM DDI 0487
  * L.b D8.2, D8.3), and the VMIDs that tag their TLB entries.
- *
- * A table descriptor ignores its bits 11:2 (D8.3.1): they hold the number of
- * entries in use in the table it points to, so that an empty one goes back to
- * the pool without a scan.
+ * The tables themselves are in tables.h.
  *
  * VMIDs have 8 bits on some cores.  vmid_owner says who has which; when none
  * is left, all but those of the running CPUs are taken back at once and the
  * TLBs forget everything.
  */
-#include "arch_arm64.h"
+#include "tables.h"
 
 enum {
-	ENTRIES = 512,
 	VMIDS = 256,
 	/* Stage 2 descriptors, VMSAv8-64 (D8.3.2). */
-	DESC_VALID = 1, DESC_BLOCK = 1, DESC_TABLE = 3, DESC_PAGE = 3,
 	S2_ATTR_DEVICE = 1 << 2,	/* MemAttr: Device-nGnRE */
 	S2_ATTR_UNCACHED = 5 << 2,	/* Normal, outer and inner non-cacheable */
 	S2_ATTR_NORMAL = 15 << 2,	/* Normal, outer and inner write-back */
 	S2_READ = 1 << 6, S2_WRITE = 1 << 7,
 	S2_INNER = 3 << 8,
 	S2_AF = 1 << 10,
-	COUNT_SHIFT = 2,
 	/* Bounds of one step: cache maintenance is long, TLBI by page is not free. */
 	STEP_MAINTAINED = 8, TLBI_BY_PAGE = 16,
 };
 #define S2_XN		(1UL << 54)
-#define S2_ADDRESS	0x0000fffffffff000UL
-#define COUNT_ONE	(1UL << COUNT_SHIFT)
-#define COUNT_MASK	(0x3ffUL << COUNT_SHIFT)
 
 static struct arch_vspace *vmid_owner[VMIDS];	/* 0 stays free: the empty space */
 static unsigned vmid_next = 1;
@@ -149,63 +140,10 @@ tlb_invalidate(const struct arch_vspace *v, uint64_t vaddr, uint64_t entries, ui
 	vmid_return(saved);
 }
 
-/* ---- tables ------------------------------------------------------------ */
-
-static unsigned
-level_shift(unsigned level)
-{
-	return 39 - 9 * level;
-}
-
-static uint64_t *
-table_of(uint64_t descriptor)
-{
-	return phys_to_kernel(descriptor & S2_ADDRESS);
-}
-
-static bool
-is_table(uint64_t descriptor, unsigned level)
-{
-	return level < 3 && (descriptor & 3) == DESC_TABLE;
-}
-
-/* Pool pages are zero, those given back too but for the link. */
-static uint64_t *
-table_take(struct arch_vspace *v)
-{
-	uint64_t *table = v->free_list;
-
-	if (v->tables_free == 0)
-		return NULL;
-	v->tables_free--;
-	if (table != NULL) {
-		v->free_list = phys_to_kernel(table[0]);
-		table[0] = 0;
-		return table;
-	}
-	table = phys_to_kernel(v->pool_next);
-	v->pool_next += ARCH_PAGE;
-	return table;
-}
-
-static void
-table_give_back(struct arch_vspace *v, uint64_t *table)
-{
-	table[0] = kernel_to_phys(v->free_list);
-	v->free_list = table;
-	v->tables_free++;
-}
-
 void
 arch_vspace_init(struct vspace *v)
 {
-	paddr_t base = kernel_to_phys(v);
-
-	v->arch.root = phys_to_kernel(base + ARCH_PAGE);
-	v->arch.pool_next = base + 2 * ARCH_PAGE;
-	v->arch.pool_end = base + (1UL << v->size_bits);
-	v->arch.tables = (uint32_t)((v->arch.pool_end - v->arch.pool_next) / ARCH_PAGE);
-	v->arch.tables_free = v->arch.tables;
+	tables_init(v);
 }
 
 void
@@ -253,71 +191,6 @@ map_maintain_cache(paddr_t base, uint64_t bytes, unsigned attribute)
 		cache_clean_invalidate(base, bytes);
 	else
 		cache_make_executable(base, bytes);
-}
-
-/* The highest level at which one entry may serve the start of the range. */
-static unsigned
-leaf_level(uint64_t vaddr, paddr_t base, uint64_t pages)
-{
-	for (unsigned level = 1; level < 3; level++) {
-		uint64_t bytes = 1UL << level_shift(level);
-
-		if (((vaddr | base) & (bytes - 1)) == 0 && pages >= bytes / ARCH_PAGE)
-			return level;
-	}
-	return 3;
-}
-
-/* What a walk met on its way down: entries that a new table must be linked to. */
-struct walk {
-	uint64_t *entry[4];		/* by level, 1..3 */
-	unsigned level;			/* the last one reached */
-};
-
-/* Down to `level`, or to the first entry that is not a table. */
-static void
-walk_down(struct arch_vspace *v, uint64_t vaddr, unsigned level, struct walk *w)
-{
-	uint64_t *table = v->root;
-
-	w->entry[0] = NULL;
-	for (w->level = 1;; w->level++) {
-		w->entry[w->level] = &table[(vaddr >> level_shift(w->level)) % ENTRIES];
-		if (w->level == level || !is_table(*w->entry[w->level], w->level))
-			return;
-		table = table_of(*w->entry[w->level]);
-	}
-}
-
-/* The entry that points to the walk's last table has one more (or less) in use. */
-static void
-count_add(struct walk *w, uint64_t entries)
-{
-	if (w->level > 1)
-		*w->entry[w->level - 1] += entries * COUNT_ONE;
-}
-
-/* Add the missing tables below the walk's last entry; all or none. */
-static bool
-walk_extend(struct arch_vspace *v, uint64_t vaddr, unsigned level, struct walk *w)
-{
-	if (v->tables_free < level - w->level)
-		return false;
-	while (w->level < level) {
-		uint64_t *table = table_take(v);
-
-		*w->entry[w->level] = kernel_to_phys(table) | DESC_TABLE;
-		count_add(w, 1);
-		w->level++;
-		w->entry[w->level] = &table[(vaddr >> level_shift(w->level)) % ENTRIES];
-	}
-	return true;
-}
-
-static uint64_t
-min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
 }
 
 /* One step of a map: a block, or what one table has room for.  Kept apart, so
@@ -396,30 +269,6 @@ arch_vspace_map(struct vspace *v, uint64_t vaddr, paddr_t base, uint64_t pages,
 
 /* ---- unmap -------------------------------------------------------------- */
 
-/*
- * Give tables back that have become empty, from the walk's last one upwards.
- * A walker may still know them: they hold invalid descriptors only, the link
- * included, and nobody takes them before the TLB invalidation that follows.
- */
-static void
-prune(struct arch_vspace *v, struct walk *w)
-{
-	while (w->level > 1 && (*w->entry[w->level - 1] & COUNT_MASK) == 0) {
-		uint64_t *parent = w->entry[--w->level];
-
-		table_give_back(v, table_of(*parent));
-		*parent = 0;
-		count_add(w, (uint64_t)-1);
-	}
-}
-
-/* Pages before `first`, where the range starts at vaddr. */
-static uint64_t
-pages_before(uint64_t first, uint64_t vaddr)
-{
-	return first <= vaddr ? 0 : (first - vaddr) / ARCH_PAGE;
-}
-
 /* The end of the range: the block, or the pages of the table, that it ends in. */
 uint64_t
 arch_vspace_unmap(struct vspace *v, uint64_t vaddr, uint64_t pages, unsigned attribute)
@@ -441,7 +290,7 @@ arch_vspace_unmap(struct vspace *v, uint64_t vaddr, uint64_t pages, unsigned att
 	w.entry[w.level] -= count - 1;
 	for (uint64_t i = 0; i < count; i++) {
 		if (attribute == MAP_UNCACHED)
-			cache_clean_invalidate(w.entry[w.level][i] & S2_ADDRESS, bytes);
+			cache_clean_invalidate(w.entry[w.level][i] & DESC_ADDRESS, bytes);
 		w.entry[w.level][i] = 0;
 	}
 	count_add(&w, (uint64_t)0 - count);
@@ -477,7 +326,7 @@ arch_vspace_lookup(struct vspace *v, uint64_t vaddr, paddr_t *base, unsigned *ri
 	if ((leaf & DESC_VALID) == 0)
 		return false;
 	bytes = 1UL << level_shift(w.level);
-	*base = (leaf & S2_ADDRESS & ~(bytes - 1)) + (vaddr & (bytes - 1) & ~(ARCH_PAGE - 1));
+	*base = (leaf & DESC_ADDRESS & ~(bytes - 1)) + (vaddr & (bytes - 1) & ~(ARCH_PAGE - 1));
 	*rights = ((leaf & S2_READ) != 0 ? RIGHT_READ : 0) |
 		((leaf & S2_WRITE) != 0 ? RIGHT_WRITE : 0) |
 		((leaf & S2_XN) == 0 ? RIGHT_EXEC : 0);

@@ -172,7 +172,7 @@ acknowledge(void)
 {
 	uint32_t intid = (uint32_t)sysreg_read(ICC_IAR1) & 0xffffff;
 
-	if (intid < INTID_NONE) {
+	if (!intid_special(intid)) {
 		dsb_sy();	/* before what the handler does (GIC 4.1.1) */
 		sysreg_write(ICC_EOIR1, intid);
 	}
@@ -195,16 +195,23 @@ take_own_interrupt(struct cpu *cpu, uint32_t intid)
 }
 
 static void
+take_interrupt(struct cpu *cpu, uint32_t intid)
+{
+	if (intid < INTID_SPI)
+		take_own_interrupt(cpu, intid);
+	else if (smmu_interrupt(intid))
+		arch_irq_ack(intid);
+	else
+		kernel_interrupt(intid);
+}
+
+static void
 take_interrupts(struct cpu *cpu)
 {
 	uint32_t intid;
 
-	while ((intid = acknowledge()) < INTID_NONE) {
-		if (intid >= INTID_SPI)
-			kernel_interrupt(intid);
-		else
-			take_own_interrupt(cpu, intid);
-	}
+	while (!intid_special(intid = acknowledge()))
+		take_interrupt(cpu, intid);
 }
 
 /* A driver's interrupt, the first of those pending, has a fast path. */
@@ -215,13 +222,11 @@ trap_irq(void)
 	uint32_t intid = acknowledge();
 	struct thread *t;
 
-	if (intid >= INTID_SPI && intid < INTID_NONE) {
-		t = fastpath_interrupt(cpu, intid);
+	if (!intid_special(intid)) {
+		t = intid >= INTID_SPI ? fastpath_interrupt(cpu, intid) : NULL;
 		if (t != NULL)
 			return t;
-		kernel_interrupt(intid);
-	} else if (intid < INTID_NONE) {
-		take_own_interrupt(cpu, intid);
+		take_interrupt(cpu, intid);
 	}
 	take_interrupts(cpu);
 	return leave(cpu);

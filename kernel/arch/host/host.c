@@ -185,17 +185,30 @@ arch_irq_configure(uint32_t intid, bool edge)
 	(void)edge;
 }
 
+/* Enable or disable an event of a device; it must be one that is mapped. */
+static void
+lpi_enable(uint32_t intid, bool on)
+{
+	struct io_device *d = io_devices[(intid - LPI_FIRST) / IO_EVENTS];
+	uint32_t bit = 1u << intid % IO_EVENTS;
+
+	assert(d != NULL && (d->arch.mapped & bit) != 0);
+	d->arch.enabled = on ? d->arch.enabled | bit : d->arch.enabled & ~bit;
+}
+
 void
 arch_irq_enable(uint32_t intid, unsigned cpu)
 {
-	(void)intid;
 	assert(cpu < cpu_count);
+	if (intid >= LPI_FIRST)
+		lpi_enable(intid, true);
 }
 
 void
 arch_irq_disable(uint32_t intid)
 {
-	(void)intid;
+	if (intid >= LPI_FIRST)
+		lpi_enable(intid, false);
 }
 
 void
@@ -371,6 +384,146 @@ arch_vspace_lookup(struct vspace *v, uint64_t vaddr, paddr_t *base, unsigned *ri
 	return true;
 }
 
+/* ---- devices ------------------------------------------------------------------------------
+ * A stream is somebody's or nobody's, and translates by a root or aborts.
+ */
+static struct {
+	const struct io_device *owner;
+	paddr_t root;
+} streams[HOST_SMMUS][HOST_STREAMS];
+
+void
+arch_io_space_init(struct vspace *v)
+{
+	arch_vspace_init(v);
+}
+
+enum error
+arch_io_space_map(struct vspace *v, uint64_t iova, paddr_t base, uint64_t pages, unsigned rights,
+	uint64_t *done)
+{
+	return arch_vspace_map(v, iova, base, pages, rights, MAP_NORMAL, done);
+}
+
+uint64_t
+arch_io_space_unmap(struct vspace *v, uint64_t iova, uint64_t pages)
+{
+	return arch_vspace_unmap(v, iova, pages, MAP_NORMAL);
+}
+
+enum error
+arch_io_space_doorbell(struct vspace *v, uint32_t its)
+{
+	uint64_t done;
+	enum error e;
+
+	if (v->arch.doorbell != 0)
+		return v->arch.doorbell == its + 1 ? OK : ERR_BUSY;
+	e = arch_vspace_map(v, IO_DOORBELL_IOVA, HOST_DOORBELL, 1, RIGHT_READ | RIGHT_WRITE, MAP_DEVICE,
+		&done);
+	if (e == OK)
+		v->arch.doorbell = its + 1;
+	return e;
+}
+
+bool
+arch_io_space_lookup(struct vspace *v, uint64_t iova, paddr_t *base, unsigned *rights)
+{
+	return arch_vspace_lookup(v, iova, base, rights);
+}
+
+static uint64_t
+count_pages(const uint64_t *table, unsigned level)
+{
+	uint64_t pages = 0;
+
+	for (unsigned i = 0; i < ENTRIES; i++)
+		if (table[i] & ENTRY_LEAF)
+			pages += bytes_at(level) / 4096;
+		else if (table[i] & ENTRY_TABLE)
+			pages += count_pages(phys_to_kernel(table[i] & ENTRY_ADDRESS), level + 1);
+	return pages;
+}
+
+uint64_t
+arch_io_space_pages(struct vspace *v)
+{
+	return count_pages(v->arch.root, 1) - (v->arch.doorbell != 0);
+}
+
+enum error
+arch_io_device_assign(struct io_device *d)
+{
+	if (d->smmu >= HOST_SMMUS || d->stream >= HOST_STREAMS)
+		return ERR_RANGE;
+	if (d->its != IO_NO_ITS && (d->its >= HOST_SMMUS || d->device >= HOST_STREAMS))
+		return ERR_RANGE;
+	assert(streams[d->smmu][d->stream].owner == NULL);
+	streams[d->smmu][d->stream].owner = d;
+	return OK;
+}
+
+void
+arch_io_device_release(struct io_device *d)
+{
+	assert(streams[d->smmu][d->stream].root == 0);
+	assert(d->arch.mapped == 0 && d->arch.enabled == 0);
+	streams[d->smmu][d->stream].owner = NULL;
+}
+
+void
+arch_io_device_bind(struct io_device *d)
+{
+	assert(streams[d->smmu][d->stream].owner == d && !d->space->disabled);
+	assert(d->its == IO_NO_ITS || d->space->arch.doorbell == d->its + 1);
+	streams[d->smmu][d->stream].root = kernel_to_phys(d->space->arch.root);
+	d->arch.quiet = false;
+}
+
+void
+arch_io_device_unbind(struct io_device *d)
+{
+	streams[d->smmu][d->stream].root = 0;
+}
+
+void
+arch_io_device_quiet(struct io_device *d, bool quiet)
+{
+	assert(streams[d->smmu][d->stream].root != 0);
+	d->arch.quiet = quiet;
+}
+
+paddr_t
+arch_io_stream_root(uint32_t smmu, uint32_t stream)
+{
+	return streams[smmu][stream].root;
+}
+
+void
+arch_io_poll(void)
+{
+}
+
+void
+arch_lpi_map(struct io_device *d, uint32_t event, uint32_t lpi)
+{
+	assert(irq_find(lpi) == &d->event[event] && (d->arch.mapped & 1u << event) == 0);
+	d->arch.mapped |= 1u << event;
+}
+
+void
+arch_lpi_unmap(struct io_device *d, uint32_t event)
+{
+	assert((d->arch.mapped & 1u << event) != 0 && (d->arch.enabled & 1u << event) == 0);
+	d->arch.mapped &= ~(1u << event);
+}
+
+uint64_t
+arch_doorbell_offset(void)
+{
+	return 0x40;
+}
+
 /* ---- running ------------------------------------------------------------------------------ */
 
 /* t runs on this CPU now. */
@@ -505,12 +658,46 @@ host_interrupt(unsigned cpu, uint32_t intid)
 {
 	struct thread *t = enter(cpu);
 
-	if (host_fast && intid < IRQ_LINES && (t = fastpath_interrupt(host_cpu, intid)) != NULL) {
+	if (host_fast && (t = fastpath_interrupt(host_cpu, intid)) != NULL) {
 		resume(t);
 		return;
 	}
 	kernel_interrupt(intid);
 	leave();
+}
+
+uint64_t
+host_dma(uint32_t smmu, uint32_t stream, uint64_t iova, bool write)
+{
+	const struct io_device *d = streams[smmu][stream].owner;
+	unsigned rights = 0;
+	paddr_t base = 0;
+	bool there;
+
+	if (streams[smmu][stream].root == 0)
+		return 0;		/* it aborts, and nobody is told */
+	assert(d != NULL && kernel_to_phys(d->space->arch.root) == streams[smmu][stream].root);
+	there = iova >> IO_ADDRESS_BITS == 0 && arch_vspace_lookup(d->space, iova, &base, &rights);
+	if (there && (rights & (write ? RIGHT_WRITE : RIGHT_READ)) != 0)
+		return base + (iova & 4095);
+	if (!d->arch.quiet) {
+		enter(0);
+		kernel_io_fault(smmu, stream, there ? 0x13 : 0x10, iova, write);
+		leave();
+	}
+	return 0;
+}
+
+void
+host_message(uint32_t its, uint32_t device, uint32_t event)
+{
+	for (unsigned i = 1; i < IO_DEVICES; i++) {
+		const struct io_device *d = io_devices[i];
+
+		if (d != NULL && d->its == its && d->device == device && event < IO_EVENTS &&
+		    (d->arch.enabled & 1u << event) != 0)
+			host_interrupt(d->event[event].cpu, d->event[event].intid);
+	}
 }
 
 void
@@ -599,6 +786,8 @@ host_boot(unsigned cpus_wanted)
 	memset(&derivation_root, 0, sizeof(derivation_root));
 	memset(cpus, 0, sizeof(cpus));
 	memset(irqs, 0, sizeof(irqs));
+	memset(io_devices, 0, sizeof(io_devices));
+	memset(streams, 0, sizeof(streams));
 	dying_list = NULL;
 	console_released = false;
 	checks_done = 0;

@@ -103,8 +103,45 @@ void arch_vspace_tables(const struct vspace *v, uint64_t *tables, uint64_t *tabl
 bool arch_vspace_lookup(struct vspace *v, uint64_t vaddr, paddr_t *base, unsigned *rights);
 
 /*
- * Interrupt lines.  When an enabled line fires, arch masks it, ends it at the
- * GIC and calls kernel_interrupt(); ack lets it come again.
+ * Address spaces of devices (OBJ_IO_SPACE), as above: map and unmap leave no
+ * SMMU that knows an older translation, and no DMA in flight by it.  doorbell:
+ * map the ITS's doorbell at IO_DOORBELL_IOVA, for good; ERR_NO_MEMORY, or
+ * ERR_BUSY if that of another ITS is there.  pages: how many pages can be
+ * reached, the doorbell apart (for the checker).
+ */
+void arch_io_space_init(struct vspace *v);
+enum error arch_io_space_map(struct vspace *v, uint64_t iova, paddr_t base, uint64_t pages,
+	unsigned rights, uint64_t *done);
+uint64_t arch_io_space_unmap(struct vspace *v, uint64_t iova, uint64_t pages);
+enum error arch_io_space_doorbell(struct vspace *v, uint32_t its);
+bool arch_io_space_lookup(struct vspace *v, uint64_t iova, paddr_t *base, unsigned *rights);
+uint64_t arch_io_space_pages(struct vspace *v);
+
+/*
+ * Devices.  assign: d has its number, stream and DeviceID; from now on its DMA
+ * is refused.  ERR_RANGE: no such SMMU, stream, ITS or DeviceID; ERR_LIMIT: no
+ * table left for the stream.  release: forget the device; its memory may go.
+ * bind: it sees d->space; unbind: nothing again, and when it returns no DMA is
+ * in flight.  quiet: its faults are not reported (true), or again (false).
+ * stream_root: the root table that a stream translates by, 0: it aborts.
+ */
+enum error arch_io_device_assign(struct io_device *d);
+void arch_io_device_release(struct io_device *d);
+void arch_io_device_bind(struct io_device *d);
+void arch_io_device_unbind(struct io_device *d);
+void arch_io_device_quiet(struct io_device *d, bool quiet);
+paddr_t arch_io_stream_root(uint32_t smmu, uint32_t stream);
+void arch_io_poll(void);			/* look for faults now */
+
+/* Message interrupts: event n of d becomes LPI lpi, disabled; and is forgotten. */
+void arch_lpi_map(struct io_device *d, uint32_t event, uint32_t lpi);
+void arch_lpi_unmap(struct io_device *d, uint32_t event);
+uint64_t arch_doorbell_offset(void);		/* of the word to write, in the doorbell's page */
+
+/*
+ * Interrupts: lines, and LPIs from LPI_FIRST on.  When an enabled line fires,
+ * arch masks it, ends it at the GIC and calls kernel_interrupt(); ack lets it
+ * come again.  LPIs are edges: they are not masked.
  */
 enum { IRQ_LINES = 1020 };
 bool arch_irq_usable(uint32_t intid);		/* exists, an SPI, not the kernel's own */
@@ -148,6 +185,8 @@ void kernel_vcpu_moved(struct thread *t, uint64_t deadline);
 void kernel_yield(struct thread *t);
 /* A line of a driver, masked and ended. */
 void kernel_interrupt(uint32_t intid);
+/* The SMMU refused an access of that stream; kind is its event number. */
+void kernel_io_fault(uint32_t smmu, uint32_t stream, uint32_t kind, uint64_t address, bool write);
 /* This CPU's timer fired. */
 void kernel_timer(void);
 /* Another CPU kicked us. */

@@ -121,7 +121,31 @@ void frame_moved(struct slot *dst, struct slot *src);
 void frame_map_at_boot(struct slot *s, struct vspace *v, uint64_t vaddr, unsigned rights);
 uint64_t frame_mapped_pages(const struct slot *s);
 enum error vspace_destroy(struct vspace *v);
+void irq_bind(struct irq *irq, const struct slot *notification, unsigned cpu);
 void irq_unbind(struct irq *irq);
+void irq_destroy(struct irq *irq);
+enum error irq_give(struct slot *parent, struct cnode *cnode, uint64_t index, struct irq *irq,
+	uint32_t intid);
+
+/* io.c */
+extern struct io_device *io_devices[IO_DEVICES];	/* by number; 0 is nobody's */
+void io_device_unbind(struct io_device *d);
+enum error io_device_destroy(struct io_device *d);
+enum error io_space_destroy(struct vspace *v);
+
+/* The irq behind an interrupt id; NULL: nobody's. */
+static inline struct irq *
+irq_find(uint32_t intid)
+{
+	extern struct irq irqs[IRQ_LINES];
+	uint32_t n = (intid - LPI_FIRST) / IO_EVENTS;
+
+	if (intid < IRQ_LINES)
+		return &irqs[intid];
+	if (intid < LPI_FIRST || n >= IO_DEVICES || io_devices[n] == NULL)
+		return NULL;
+	return &io_devices[n]->event[intid % IO_EVENTS];
+}
 
 /* boot.c, log.c */
 extern struct irq irqs[IRQ_LINES];

@@ -56,7 +56,7 @@ struct slot {
 	uint32_t pages;			/* Frame: size; Untyped: size_bits */
 	union {
 		void *object;		/* the object; for a Frame see vspace */
-		struct vspace *vspace;	/* Frame: where it is mapped, or NULL */
+		struct vspace *vspace;	/* VSpace, IOSpace; Frame: where it is mapped, or NULL */
 		paddr_t base;		/* Untyped */
 		struct object *header;
 		struct cnode *cnode;
@@ -67,9 +67,10 @@ struct slot {
 		struct notification *notification;
 		struct reply *reply;
 		struct irq *irq;
+		struct io_device *io_device;
 	};
 	union {
-		uint64_t badge;		/* Endpoint, Notification */
+		uint64_t badge;		/* Endpoint, Notification; IOSpace: its window */
 		struct frame_cap frame;
 		uint64_t watermark;	/* Untyped: bytes given out from the start */
 	};
@@ -142,7 +143,7 @@ struct notification {
 	uint64_t bits;
 	struct queue queue;		/* threads in wait */
 	struct thread *bound;		/* its recv or VCPU gets the bits */
-	struct irq *irqs;		/* lines that are delivered here */
+	struct irq *irqs;		/* lines that are delivered here, faults of devices too */
 };
 static_assert(sizeof(struct notification) <= 1 << NOTIFICATION_BITS, "Notification");
 
@@ -164,7 +165,11 @@ struct reply {
 };
 static_assert(sizeof(struct reply) <= 1 << REPLY_BITS, "Reply");
 
-/* An interrupt line.  The table is as large as the hardware's (SPIs). */
+/*
+ * An interrupt.  That of a line lies in a table as large as the hardware's; that
+ * of a message in its IODevice, where intid becomes 0 if the IODevice dies first
+ * (what was derived from it still holds the memory).
+ */
 struct irq {
 	struct object obj;
 	struct notification *notification;

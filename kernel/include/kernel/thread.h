@@ -6,7 +6,7 @@
 #define KERNEL_THREAD_H
 
 #include <kernel/object.h>
-#include <arch/types.h>		/* struct arch_thread, arch_vcpu, arch_vspace, arch_cpu */
+#include <arch/types.h>		/* struct arch_thread, arch_vcpu, arch_vspace, arch_io_device, arch_cpu */
 
 enum { MAX_CPUS = 16, PRIORITIES = 256 };
 
@@ -99,6 +99,7 @@ struct vcpu {
 };
 static_assert(sizeof(struct vcpu) <= 1 << VCPU_BITS, "VCPU");
 
+/* An address space: OBJ_VSPACE, of threads, or OBJ_IO_SPACE, of devices. */
 struct vspace {
 	struct object obj;
 	uint8_t size_bits;
@@ -106,8 +107,31 @@ struct vspace {
 	uint8_t disabled;		/* being destroyed: nothing may use or map it */
 	struct slot *mappings;		/* Frame capabilities mapped here */
 	uint64_t mapped_bytes;
+	struct io_device *devices;	/* IOSpace: those that see it */
 	struct arch_vspace arch;
 };
+
+/*
+ * A device as SMMU and ITS know it.  Once it is assigned it has a number: its
+ * place in io_devices, from which its ASID and its LPIs follow, so that neither
+ * can run out because of somebody else.
+ */
+enum { IO_DEVICES = 256, LPI_FIRST = 8192 };
+struct io_device {
+	struct object obj;
+	uint32_t number;		/* 0: not assigned */
+	uint32_t smmu, stream;
+	uint32_t its, device;		/* its: IO_NO_ITS, none */
+	struct vspace *space;		/* what it sees, or NULL */
+	struct io_device *next;		/* of the same IOSpace */
+	uint32_t fault_kind, fault_write;
+	uint64_t fault_address, faults;
+	uint64_t unread;		/* faults since the last look */
+	struct irq fault;		/* signalled by them; intid 0 */
+	struct irq event[IO_EVENTS];
+	struct arch_io_device arch;
+};
+static_assert(sizeof(struct io_device) <= 1 << IO_DEVICE_BITS, "IODevice");
 
 /*
  * A right to CPU time.  budget == period: no limit, and the budget is the

@@ -69,9 +69,9 @@ enum object_type {
 	OBJ_IRQ_CONTROL,
 	OBJ_SCHED_CONTROL,
 	OBJ_SYSTEM_CONTROL,
-	OBJ_IO_CONTROL,		/* reserved: comes with the SMMU */
-	OBJ_IO_DEVICE,		/* reserved */
-	OBJ_IO_SPACE,		/* reserved */
+	OBJ_IO_CONTROL,
+	OBJ_IO_DEVICE,
+	OBJ_IO_SPACE,		/* size_bits: as OBJ_VSPACE */
 	OBJECT_TYPES
 };
 
@@ -90,6 +90,16 @@ enum {
 	MAP_UNCACHED	= 1,	/* Normal non-cacheable */
 	MAP_DEVICE	= 2,	/* Device-nGnRE */
 };
+
+/*
+ * What a device sees: IOVAs of 39 bits in eight windows of 64 GiB.  A capability
+ * of an IOSpace with badge w maps inside window w alone.  In the last page of
+ * window 0 the kernel maps the doorbell: the device's message interrupts are
+ * writes to it.
+ */
+enum { IO_WINDOW_SHIFT = 36, IO_WINDOW_COUNT = 8, IO_ADDRESS_BITS = 39, IO_EVENTS = 32 };
+#define IO_DOORBELL_IOVA	0xffffff000UL	/* this page is the kernel's */
+#define IO_NO_ITS		0xffffffffu	/* io_control_assign: no message interrupts */
 
 /* Message info: label 47:16, capabilities 10:8, words 6:0. */
 enum { MSG_WORDS_REG = 6, MSG_WORDS = 120, MSG_CAPS = 4 };
@@ -138,7 +148,7 @@ enum { VIRQ_NOTIFICATION = 16, VIRQ_TIMER = 27 };
 enum {
 	INIT_SLOT_CNODE = 1, INIT_SLOT_THREAD, INIT_SLOT_VSPACE, INIT_SLOT_SCHED_CONTEXT,
 	INIT_SLOT_IRQ_CONTROL, INIT_SLOT_SCHED_CONTROL, INIT_SLOT_SYSTEM_CONTROL,
-	INIT_SLOT_IO_CONTROL,	/* empty until the SMMU comes */
+	INIT_SLOT_IO_CONTROL,
 	INIT_SLOT_BOOTINFO,	/* Frame(s), read only: struct bootinfo */
 	INIT_SLOT_BUNDLE,	/* Frame over base.bundle, read only (execute allowed) */
 	INIT_SLOT_KERNEL_LOG,	/* Frame, read only: struct kernel_log */

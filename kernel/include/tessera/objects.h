@@ -16,6 +16,7 @@ enum {
 	NOTIFICATION_BITS	= 6,
 	REPLY_BITS		= 6,
 	PAGE_BITS		= 12,
+	IO_DEVICE_BITS		= 12,	/* context descriptor and interrupt table among it */
 
 	UNTYPED_BITS_MIN	= 6,
 	UNTYPED_BITS_MAX	= 47,
@@ -30,7 +31,7 @@ enum {
 /*
  * log2 of the bytes that one object takes, and the alignment of its place;
  * 0: no such object can be made of memory, or not in this size.  size_bits is
- * looked at only for Untyped, CNode, Frame and VSpace.
+ * looked at only for Untyped, CNode, Frame, VSpace and IOSpace.
  */
 static inline unsigned
 object_bits(enum object_type type, unsigned size_bits)
@@ -44,6 +45,7 @@ object_bits(enum object_type type, unsigned size_bits)
 	case OBJ_FRAME:
 		return size_bits >= FRAME_BITS_MIN && size_bits <= FRAME_BITS_MAX ? size_bits : 0;
 	case OBJ_VSPACE:
+	case OBJ_IO_SPACE:
 		return size_bits >= VSPACE_BITS_MIN && size_bits <= VSPACE_BITS_MAX ? size_bits : 0;
 	case OBJ_THREAD:
 		return THREAD_BITS;
@@ -57,6 +59,8 @@ object_bits(enum object_type type, unsigned size_bits)
 		return NOTIFICATION_BITS;
 	case OBJ_REPLY:
 		return REPLY_BITS;
+	case OBJ_IO_DEVICE:
+		return IO_DEVICE_BITS;
 	default:
 		return 0;
 	}

@@ -49,6 +49,15 @@ struct arch_vspace {
 	uint64_t pool_next, pool_end;	/* table pages never used yet */
 	uint32_t tables, tables_free;	/* pages, the root apart */
 	struct arch_vcpu *last_vcpu[ARCH_MAX_CPUS];	/* whose TLB entries a CPU may hold */
+	uint32_t doorbell;		/* of an IOSpace: number of its ITS + 1; 0: not mapped */
+};
+
+/* A device's context descriptor, which the SMMU reads, and its interrupt
+ * translation table, which is the ITS's own: 32 entries of at most 16 bytes. */
+struct arch_io_device {
+	_Alignas(64) uint64_t cd[8];
+	_Alignas(256) uint8_t itt[512];
+	uint8_t cpu[32];		/* where each event goes */
 };
 
 struct arch_thread {

@@ -80,6 +80,11 @@ bool host_syscall(unsigned cpu, uint64_t number);
 void host_fault(unsigned cpu, uint32_t label, uint64_t address);
 void host_wfi(unsigned cpu);
 void host_interrupt(unsigned cpu, uint32_t intid);
+/* A device's access: the physical address it reaches; 0: it faults, and if the
+ * SMMU reports that, the kernel is told.  And its message. */
+uint64_t host_dma(uint32_t smmu, uint32_t stream, uint64_t iova, bool write);
+void host_message(uint32_t its, uint32_t device, uint32_t event);
+enum { HOST_SMMUS = 2, HOST_STREAMS = 16, HOST_DOORBELL = 0x08090000 };
 /* Time passes; timers that are due fire, CPUs that were kicked enter. */
 void host_advance(uint64_t ticks);
 void host_settle(void);

@@ -23,6 +23,12 @@ struct arch_vspace {
 	uint64_t *free_list;
 	uint64_t pool_next, pool_end;
 	uint32_t tables, tables_free;
+	uint32_t doorbell;		/* IOSpace: number of its ITS + 1 */
+};
+
+struct arch_io_device {
+	uint32_t mapped, enabled;	/* its events, a bit to each */
+	bool quiet;
 };
 
 struct arch_cpu {
