@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Character devices and their names in /dev: a registry by device number, and
- * one devtmpfs instance that lists what is registered, mounted as often as wanted.
+ * one devtmpfs instance that lists what is registered and the disks that
+ * block/ puts there, mounted as often as wanted.
  */
 #include "internal.h"
 
@@ -78,24 +79,144 @@ chrdev_print(struct seq *s)
 
 /* ---- names; directories in them are made on the way ---- */
 
-long
-devtmpfs_create(const char *name, uint32_t mode, uint64_t rdev)
+/* The entry called name of a directory whose inode is locked; a reference.  ERR_PTR. */
+static struct dentry *
+child_of(struct dentry *dir, const char *name, size_t len)
 {
-	const char *slash = strchr(name, '/');
+	char text[NAME_MAX_ + 1];
+
+	if (len > NAME_MAX_)
+		return ERR_PTR(-ENAMETOOLONG);
+	memcpy(text, name, len);
+	text[len] = '\0';
+	return lookup_name_locked(dir, text);
+}
+
+static struct dentry *
+step_into(struct dentry *dir, const char *name, size_t len, bool make)
+{
+	struct inode *i = dir->inode;
+	struct dentry *d;
+	long r = 0;
+
+	mutex_lock(&i->lock);
+	d = child_of(dir, name, len);
+	if (!IS_ERR(d) && d->inode == NULL)
+		r = make ? i->ops->mkdir(i, d, 0755) : -ENOENT;
+	if (!IS_ERR(d) && r == 0 && !is_type(d->inode, S_IFDIR))
+		r = -ENOTDIR;
+	mutex_unlock(&i->lock);
+	if (r == 0)
+		return d;
+	dentry_put(d);
+	return ERR_PTR(r);
+}
+
+/* The directory of path's last name, with a reference; *last: that name.  ERR_PTR. */
+static struct dentry *
+directory_of(const char *path, bool make, const char **last)
+{
+	struct dentry *dir = instance->root, *next;
+	const char *slash;
+
+	dentry_get(dir);
+	while ((slash = strchr(path, '/')) != NULL) {
+		next = step_into(dir, path, (size_t)(slash - path), make);
+		dentry_put(dir);
+		if (IS_ERR(next))
+			return next;
+		dir = next;
+		path = slash + 1;
+	}
+	*last = path;
+	return dir;
+}
+
+static long
+make_locked(struct dentry *dir, const char *name, uint32_t mode, uint64_t rdev, const char *target)
+{
+	struct inode *i = dir->inode;
+	struct dentry *d = child_of(dir, name, strlen(name));
+	long r = -EEXIST;
+
+	if (IS_ERR(d))
+		return PTR_ERR(d);
+	if (d->inode == NULL)
+		r = target != NULL ? i->ops->symlink(i, d, target) : i->ops->mknod(i, d, mode, rdev);
+	if (r == 0)
+		d->inode->uid = d->inode->gid = 0;
+	dentry_put(d);
+	return r;
+}
+
+static long
+make_at(const char *path, uint32_t mode, uint64_t rdev, const char *target)
+{
+	struct dentry *dir;
+	const char *name;
+	long r;
 
 	if (instance == NULL)
 		return -ENODEV;
-	if (slash != NULL) {
-		/* One level is all that devices here use, and devpts covers pts. */
-		return -EINVAL;
-	}
-	return memfs_mknod(instance, name, mode, 0, 0, rdev);
+	dir = directory_of(path, true, &name);
+	if (IS_ERR(dir))
+		return PTR_ERR(dir);
+	mutex_lock(&dir->inode->lock);
+	r = make_locked(dir, name, mode, rdev, target);
+	mutex_unlock(&dir->inode->lock);
+	dentry_put(dir);
+	return r;
 }
 
 long
-devtmpfs_remove(const char *name)
+devtmpfs_create(const char *name, uint32_t mode, uint64_t rdev)
 {
-	return instance == NULL ? -ENODEV : memfs_remove(instance, name);
+	return make_at(name, mode, rdev, NULL);
+}
+
+long
+devtmpfs_symlink(const char *name, const char *target)
+{
+	return make_at(name, 0, 0, target);
+}
+
+static long
+remove_locked(struct dentry *dir, const char *name)
+{
+	struct inode *i = dir->inode;
+	struct dentry *d = child_of(dir, name, strlen(name));
+	bool is_dir = !IS_ERR(d) && d->inode != NULL && is_type(d->inode, S_IFDIR);
+	long r = -ENOENT;
+
+	if (IS_ERR(d))
+		return PTR_ERR(d);
+	if (d->inode != NULL)
+		r = is_dir ? i->ops->rmdir(i, d) : i->ops->unlink(i, d);
+	if (r == 0 && is_dir)
+		dentry_prune_negatives(d);
+	if (r == 0)
+		dentry_delete(d);
+	dentry_put(d);
+	return r;
+}
+
+long
+devtmpfs_remove(const char *path)
+{
+	struct dentry *dir;
+	const char *name;
+	long r;
+
+	if (instance == NULL)
+		return -ENODEV;
+	dir = directory_of(path, false, &name);
+	if (IS_ERR(dir))
+		return PTR_ERR(dir);
+	mutex_lock(&dir->inode->lock);
+	r = remove_locked(dir, name);
+	mutex_unlock(&dir->inode->lock);
+	dentry_put(dir);
+	return r;
 }
 
 static long
@@ -109,22 +230,6 @@ devtmpfs_mount(struct fs_type *t, const char *source, unsigned long flags, const
 
 static struct fs_type devtmpfs_type = { .name = "devtmpfs", .flags = FS_NODEV, .mount = devtmpfs_mount };
 
-static void
-devtmpfs_link(const char *name, const char *target)
-{
-	struct inode *dir = instance->root->inode;
-	struct dentry *d;
-
-	mutex_lock(&dir->lock);
-	d = lookup_name_locked(instance->root, name);
-	if (!IS_ERR(d)) {
-		if (d->inode == NULL)
-			dir->ops->symlink(dir, d, target);
-		dentry_put(d);
-	}
-	mutex_unlock(&dir->lock);
-}
-
 void
 devtmpfs_init(void)
 {
@@ -136,10 +241,10 @@ devtmpfs_init(void)
 	fs_register(&devtmpfs_type);
 	memfs_mknod(instance, "pts", S_IFDIR | 0755, 0, 0, 0);
 	memfs_mknod(instance, "shm", S_IFDIR | 01777, 0, 0, 0);
-	devtmpfs_link("fd", "/proc/self/fd");
-	devtmpfs_link("stdin", "/proc/self/fd/0");
-	devtmpfs_link("stdout", "/proc/self/fd/1");
-	devtmpfs_link("stderr", "/proc/self/fd/2");
+	devtmpfs_symlink("fd", "/proc/self/fd");
+	devtmpfs_symlink("stdin", "/proc/self/fd/0");
+	devtmpfs_symlink("stdout", "/proc/self/fd/1");
+	devtmpfs_symlink("stderr", "/proc/self/fd/2");
 	list_for_each(c, &chrdevs, node)	/* registered before */
 		if (c->name != NULL)
 			chrdev_names(c);

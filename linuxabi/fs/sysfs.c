@@ -1,19 +1,356 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sysfs, as far as programs look without being asked: the CPUs.  Its files
- * are made once, in a tree of directories of its own.
+ * sysfs: a tree of directories, generated files and symbolic links that other
+ * parts of the personality put there (include/sysfs.h); the CPUs are here.
+ *
+ * tree_lock protects the tree and covers each show and store: who removed a node
+ * knows that nobody uses its argument any more.  Dentries of nodes that can go
+ * are never cached, so a lookup always asks the tree.
  */
 #include "internal.h"
+#include "sysfs.h"
 
 struct sys_node {
-	const char *name;
-	const struct sys_node *children;	/* ends with a NULL name; NULL: a file */
-	struct proc_text text;
+	refcount_t refs;		/* the tree, and each inode */
+	struct list children, sibling;	/* in the order of making; sibling: on no list: removed */
+	struct sys_node *parent;
+	uint64_t ino;
+	loff_t pos, next_pos;		/* in the listing; of the next child */
+	uint32_t mode;
+	bool stays;			/* never removed: its dentry may be cached */
+	bool gone;
+	char *link;
+	long (*show)(struct seq *, void *arg);
+	long (*store)(const char *, size_t, void *arg);
+	void *arg;
+	struct proc_text text;		/* what proc_text_ops want: show and store below */
+	char name[];
 };
 
 static const struct inode_ops dir_inode_ops, file_inode_ops;
 static const struct file_ops dir_file_ops;
 static struct super *sys_super;
+static struct mutex tree_lock = MUTEX_INIT(tree_lock, 24);
+static struct sys_node *root_node;
+static bool started;			/* what is made before stays */
+
+static bool node_is_dir(const struct sys_node *n) { return (n->mode & S_IFMT) == S_IFDIR; }
+
+/* ---- nodes; tree_lock is held ---- */
+
+static void
+node_put(struct sys_node *n)
+{
+	if (!ref_put(&n->refs))
+		return;
+	/* a walk may be reading the link's text */
+	if (n->link != NULL)
+		grace_free(n->link, NULL);
+	kfree(n);
+}
+
+static struct sys_node *
+node_find(struct sys_node *dir, const char *name, size_t len)
+{
+	struct sys_node *n;
+
+	list_for_each(n, &dir->children, sibling)
+		if (strncmp(n->name, name, len) == 0 && n->name[len] == '\0')
+			return n;
+	return NULL;
+}
+
+static long
+text_show(struct seq *s, void *arg)
+{
+	struct sys_node *n = arg;
+	long r;
+
+	mutex_lock(&tree_lock);
+	r = n->gone ? -ENODEV : n->show(s, n->arg);
+	mutex_unlock(&tree_lock);
+	return r;
+}
+
+static long
+text_store(const char *text, size_t len, void *arg)
+{
+	struct sys_node *n = arg;
+	long r;
+
+	mutex_lock(&tree_lock);
+	r = n->gone ? -ENODEV : n->store(text, len, n->arg);
+	mutex_unlock(&tree_lock);
+	return r;
+}
+
+static struct sys_node *
+node_new(struct sys_node *dir, const char *name, size_t len, uint32_t mode)
+{
+	struct sys_node *n = kzalloc(sizeof(*n) + len + 1);
+
+	if (n == NULL)
+		return NULL;
+	ref_init(&n->refs, 1);
+	list_init(&n->children);
+	list_init(&n->sibling);
+	memcpy(n->name, name, len);
+	n->mode = mode;
+	n->ino = inode_next_ino();
+	n->next_pos = 2;
+	n->stays = !started;
+	n->parent = dir;
+	if (dir != NULL) {
+		n->pos = dir->next_pos++;
+		list_add_tail(&dir->children, &n->sibling);
+	}
+	return n;
+}
+
+/* The directory that path's last name is in, made if need be; *last: that name.  ERR_PTR. */
+static struct sys_node *
+parent_of(const char *path, bool make, const char **last)
+{
+	struct sys_node *dir = root_node;
+	const char *slash;
+
+	while ((slash = strchr(path, '/')) != NULL) {
+		size_t len = (size_t)(slash - path);
+		struct sys_node *n = node_find(dir, path, len);
+
+		if (n == NULL && !make)
+			return ERR_PTR(-ENOENT);
+		if (n == NULL)
+			n = node_new(dir, path, len, S_IFDIR | 0755);
+		if (n == NULL)
+			return ERR_PTR(-ENOMEM);
+		if (!node_is_dir(n))
+			return ERR_PTR(-EEXIST);
+		dir = n;
+		path = slash + 1;
+	}
+	*last = path;
+	return dir;
+}
+
+static struct sys_node *
+node_make(const char *path, uint32_t mode)
+{
+	const char *name;
+	struct sys_node *dir = parent_of(path, true, &name), *n;
+
+	if (IS_ERR(dir))
+		return dir;
+	if (node_find(dir, name, strlen(name)) != NULL)
+		return ERR_PTR(-EEXIST);
+	n = node_new(dir, name, strlen(name), mode);
+	return n != NULL ? n : ERR_PTR(-ENOMEM);
+}
+
+static void
+node_remove(struct sys_node *n)
+{
+	struct sys_node *c, *next;
+
+	list_for_each_safe(c, next, &n->children, sibling)
+		node_remove(c);
+	list_del(&n->sibling);
+	n->gone = true;
+	node_put(n);
+}
+
+/* ---- for the rest of the personality ---- */
+
+long
+sysfs_dir(const char *path)
+{
+	struct sys_node *n;
+	const char *name;
+	long r = 0;
+
+	mutex_lock(&tree_lock);
+	n = parent_of(path, true, &name);
+	if (!IS_ERR(n)) {
+		struct sys_node *old = node_find(n, name, strlen(name));
+
+		n = old != NULL ? old : node_new(n, name, strlen(name), S_IFDIR | 0755);
+		if (n == NULL)
+			n = ERR_PTR(-ENOMEM);
+		else if (!node_is_dir(n))
+			n = ERR_PTR(-EEXIST);
+	}
+	if (IS_ERR(n))
+		r = PTR_ERR(n);
+	mutex_unlock(&tree_lock);
+	return r;
+}
+
+long
+sysfs_file(const char *path, long (*show)(struct seq *, void *), long (*store)(const char *, size_t, void *), void *arg)
+{
+	struct sys_node *n;
+
+	mutex_lock(&tree_lock);
+	n = node_make(path, S_IFREG | (store != NULL ? 0644 : 0444));
+	if (!IS_ERR(n)) {
+		n->show = show;
+		n->store = store;
+		n->arg = arg;
+		n->text = (struct proc_text){ .show = text_show, .store = store != NULL ? text_store : NULL, .arg = n };
+	}
+	mutex_unlock(&tree_lock);
+	return IS_ERR(n) ? PTR_ERR(n) : 0;
+}
+
+long
+sysfs_link(const char *path, const char *target)
+{
+	size_t len = strlen(target);
+	char *text = kzalloc(len + 1 + PATH_PAD);
+	struct sys_node *n;
+
+	if (text == NULL)
+		return -ENOMEM;
+	memcpy(text, target, len);
+	mutex_lock(&tree_lock);
+	n = node_make(path, S_IFLNK | 0777);
+	if (!IS_ERR(n))
+		n->link = text;
+	mutex_unlock(&tree_lock);
+	if (!IS_ERR(n))
+		return 0;
+	kfree(text);
+	return PTR_ERR(n);
+}
+
+void
+sysfs_remove(const char *path)
+{
+	const char *name;
+	struct sys_node *dir, *n;
+
+	mutex_lock(&tree_lock);
+	dir = parent_of(path, false, &name);
+	n = IS_ERR(dir) ? NULL : node_find(dir, name, strlen(name));
+	if (n != NULL)
+		node_remove(n);
+	mutex_unlock(&tree_lock);
+}
+
+/* ---- inodes ---- */
+
+/* Takes the node's reference that the inode has, when it succeeds. */
+static struct inode *
+node_inode(struct sys_node *n)
+{
+	struct inode *i = inode_alloc(sys_super, n->mode);
+
+	if (i == NULL)
+		return NULL;
+	ref_get(&n->refs);
+	i->uid = i->gid = 0;
+	i->ino = n->ino;
+	i->private_ = n;
+	i->ops = &file_inode_ops;
+	switch (n->mode & S_IFMT) {
+	case S_IFDIR:
+		i->ops = &dir_inode_ops;
+		i->fops = &dir_file_ops;
+		i->nlink = 2;
+		break;
+	case S_IFLNK:
+		i->link = n->link;
+		i->size = strlen(n->link);
+		break;
+	default:
+		i->fops = &proc_text_ops;
+		i->private_ = &n->text;
+		i->size = PAGE_SIZE;
+	}
+	return i;
+}
+
+static void
+sys_evict(struct inode *i)
+{
+	struct sys_node *n = is_type(i, S_IFREG) ? container_of(i->private_, struct sys_node, text) : i->private_;
+
+	node_put(n);
+}
+
+static long
+dir_lookup(struct inode *dir, struct dentry *d)
+{
+	struct sys_node *n;
+	struct inode *i = NULL;
+
+	mutex_lock(&tree_lock);
+	n = node_find(dir->private_, d->name, d->len);
+	if (n == NULL || !n->stays)
+		d->flags |= DF_NOCACHE;
+	if (n != NULL)
+		i = node_inode(n);
+	mutex_unlock(&tree_lock);
+	if (n == NULL)
+		return 0;
+	if (i == NULL)
+		return -ENOMEM;
+	dentry_instantiate(d, i);
+	return 0;
+}
+
+static unsigned
+dirent_type(const struct sys_node *n)
+{
+	return (n->mode & S_IFMT) >> 12;
+}
+
+static void
+emit_children(struct dir_context *ctx, struct sys_node *dir)
+{
+	struct sys_node *n;
+
+	list_for_each(n, &dir->children, sibling) {
+		if (n->pos < ctx->pos)
+			continue;
+		if (!ctx->emit(ctx, n->name, strlen(n->name), n->ino, dirent_type(n)))
+			return;
+		ctx->pos = n->pos + 1;
+	}
+}
+
+static long
+dir_iterate(struct file *f, struct dir_context *ctx)
+{
+	struct dentry *d = f->path.dentry;
+
+	if (ctx->pos == 0) {
+		if (!ctx->emit(ctx, ".", 1, d->inode->ino, 4))
+			return 0;
+		ctx->pos = 1;
+	}
+	if (ctx->pos == 1) {
+		if (!ctx->emit(ctx, "..", 2, d->parent->inode->ino, 4))
+			return 0;
+		ctx->pos = 2;
+	}
+	mutex_lock(&tree_lock);
+	emit_children(ctx, f->inode->private_);
+	mutex_unlock(&tree_lock);
+	return 0;
+}
+
+static loff_t
+dir_seek(struct file *f, loff_t off, int whence)
+{
+	return whence > 1 ? -EINVAL : generic_seek(f, off, whence, 0);
+}
+
+static const struct inode_ops dir_inode_ops = { .lookup = dir_lookup, .evict = sys_evict };
+static const struct inode_ops file_inode_ops = { .evict = sys_evict };
+static const struct file_ops dir_file_ops = { .iterate = dir_iterate, .seek = dir_seek };
+
+/* ---- CPUs ---- */
 
 /* "0" or "0-3": the CPUs of this world do not come and go. */
 static long
@@ -43,92 +380,26 @@ show_max(struct seq *s, void *arg)
 	return 0;
 }
 
-static const struct sys_node none[] = { { .name = NULL } };
-static const struct sys_node cpu_files[] = {
-	{ "online", NULL, { .show = show_cpus } },
-	{ "possible", NULL, { .show = show_cpus } },
-	{ "present", NULL, { .show = show_cpus } },
-	{ "offline", NULL, { .show = show_none } },
-	{ "kernel_max", NULL, { .show = show_max } },
-	{ .name = NULL },
-};
-static const struct sys_node system_dirs[] = { { "cpu", cpu_files, { 0 } }, { .name = NULL } };
-static const struct sys_node device_dirs[] = { { "system", system_dirs, { 0 } }, { .name = NULL } };
-static const struct sys_node root_dirs[] = {
-	{ "block", none, { 0 } }, { "bus", none, { 0 } }, { "class", none, { 0 } }, { "dev", none, { 0 } },
-	{ "devices", device_dirs, { 0 } }, { "firmware", none, { 0 } }, { "fs", none, { 0 } },
-	{ "kernel", none, { 0 } }, { "module", none, { 0 } }, { .name = NULL },
-};
-
-static struct inode *
-sys_inode(const struct sys_node *n, const struct sys_node *children)
+static void
+fill_tree(void)
 {
-	struct inode *i = inode_alloc(sys_super, children != NULL ? S_IFDIR | 0755 : S_IFREG | 0444);
+	static const char *const dirs[] = {
+		"block", "bus", "class", "dev/block", "dev/char", "devices", "firmware", "fs", "kernel", "module",
+	};
+	long r = 0;
 
-	if (i == NULL)
-		return NULL;
-	i->uid = i->gid = 0;
-	i->ops = children != NULL ? &dir_inode_ops : &file_inode_ops;
-	i->fops = children != NULL ? &dir_file_ops : &proc_text_ops;
-	i->private_ = children != NULL ? (void *)(uint64_t)children : (void *)(uint64_t)&n->text;
-	i->size = children != NULL ? 0 : PAGE_SIZE;
-	if (children != NULL)
-		i->nlink = 2;
-	return i;
+	for (unsigned i = 0; i < ARRAY_LEN(dirs); i++)
+		r |= sysfs_dir(dirs[i]);
+	r |= sysfs_file("devices/system/cpu/online", show_cpus, NULL, NULL);
+	r |= sysfs_file("devices/system/cpu/possible", show_cpus, NULL, NULL);
+	r |= sysfs_file("devices/system/cpu/present", show_cpus, NULL, NULL);
+	r |= sysfs_file("devices/system/cpu/offline", show_none, NULL, NULL);
+	r |= sysfs_file("devices/system/cpu/kernel_max", show_max, NULL, NULL);
+	if (r != 0)
+		panic("no memory for sysfs");
 }
 
-static long
-dir_lookup(struct inode *dir, struct dentry *d)
-{
-	for (const struct sys_node *n = dir->private_; n->name != NULL; n++)
-		if (strcmp(n->name, d->name) == 0) {
-			struct inode *i = sys_inode(n, n->children);
-
-			if (i == NULL)
-				return -ENOMEM;
-			dentry_instantiate(d, i);
-			return 0;
-		}
-	return 0;
-}
-
-static long
-dir_iterate(struct file *f, struct dir_context *ctx)
-{
-	const struct sys_node *n = f->inode->private_;
-	struct dentry *d = f->path.dentry;
-	loff_t pos = 2;
-
-	if (ctx->pos == 0) {
-		if (!ctx->emit(ctx, ".", 1, d->inode->ino, 4))
-			return 0;
-		ctx->pos = 1;
-	}
-	if (ctx->pos == 1) {
-		if (!ctx->emit(ctx, "..", 2, d->parent->inode->ino, 4))
-			return 0;
-		ctx->pos = 2;
-	}
-	for (; n->name != NULL; n++, pos++) {
-		if (pos < ctx->pos)
-			continue;
-		/* Inodes come with lookups: the number here only has to be one. */
-		if (!ctx->emit(ctx, n->name, strlen(n->name), ((uint64_t)n >> 4 & 0xffffff) | 1, n->children != NULL ? 4 : 8))
-			return 0;
-		ctx->pos = pos + 1;
-	}
-	return 0;
-}
-
-static loff_t
-dir_seek(struct file *f, loff_t off, int whence)
-{
-	return whence > 1 ? -EINVAL : generic_seek(f, off, whence, 0);
-}
-
-static const struct inode_ops dir_inode_ops = { .lookup = dir_lookup };
-static const struct inode_ops file_inode_ops = { 0 };
-static const struct file_ops dir_file_ops = { .iterate = dir_iterate, .seek = dir_seek };
+/* ---- start ---- */
 
 static long
 sys_mount_super(struct fs_type *t, const char *source, unsigned long flags, const char *data, struct super **sb)
@@ -147,10 +418,13 @@ sysfs_init(void)
 	struct inode *i;
 
 	sys_super = super_alloc(&sysfs_type, SYSFS_MAGIC);
-	i = sys_super != NULL ? sys_inode(NULL, root_dirs) : NULL;
+	root_node = node_new(NULL, "", 0, S_IFDIR | 0755);
+	i = sys_super != NULL && root_node != NULL ? node_inode(root_node) : NULL;
 	if (i != NULL)
 		sys_super->root = dentry_root(sys_super, i);
 	if (sys_super == NULL || sys_super->root == NULL)
 		panic("no memory for sysfs");
+	fill_tree();
+	started = true;
 	fs_register(&sysfs_type);
 }

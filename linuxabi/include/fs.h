@@ -276,8 +276,11 @@ struct chrdev {
 	struct list node;
 };
 void chrdev_register(struct chrdev *);
+/* Names in /dev, with slashes where they lie deeper: directories on the way are made.  0, -EEXIST,
+ * -ENOENT, -ENOMEM; -ENODEV before fs_init. */
 long devtmpfs_create(const char *name, uint32_t mode, uint64_t rdev);
-long devtmpfs_remove(const char *name);
+long devtmpfs_symlink(const char *name, const char *target);
+long devtmpfs_remove(const char *name);		/* a directory too, if it is empty */
 static inline uint64_t makedev_(unsigned major_, unsigned minor_)
 {
 	return ((uint64_t)(minor_ & 0xff)) | ((uint64_t)(major_ & 0xfff) << 8) | ((uint64_t)(minor_ & ~0xffu) << 12);

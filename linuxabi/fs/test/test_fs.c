@@ -8,6 +8,7 @@
 #include <linux/falloc.h>
 #include <linux/inotify.h>
 #include <linux/openat2.h>
+#include "../../include/sysfs.h"
 #include "fs_host.h"
 
 #define CWD ((uint64_t)AT_FDCWD)
@@ -853,6 +854,111 @@ procfs_has_its_names(void)
 	EXPECT(t_rmdir("/proc"), 0);
 }
 
+static long
+show_number(struct seq *s, void *arg)
+{
+	seq_printf(s, "%d\n", *(int *)arg);
+	return 0;
+}
+
+static long
+store_number(const char *text, size_t n, void *arg)
+{
+	(void)n;
+	*(int *)arg = text[0] - '0';
+	return 0;
+}
+
+static unsigned
+entries_of(const char *path)
+{
+	char buf[1024];
+	long fd = t_open(path, O_RDONLY | O_DIRECTORY, 0), n;
+	unsigned count = 0;
+
+	CHECK(fd >= 0);
+	while ((n = sys_getdents64((uint64_t)fd, U(buf), sizeof(buf))) > 0)
+		for (long at = 0; at < n; at += *(uint16_t *)(buf + at + 16))
+			count++;
+	EXPECT(n, 0);
+	sys_close((uint64_t)fd);
+	return count;
+}
+
+static void
+sysfs_names_come_and_go(void)
+{
+	int number = 3;
+	long fd;
+	char c[2];
+
+	EXPECT(t_mkdir("/sys"), 0);
+	EXPECT(sys_mount(U("s"), U("/sys"), U("sysfs"), 0, 0), 0);
+	expect_file("/sys/devices/system/cpu/online", "0\n");
+	EXPECT(sysfs_file("devices/x/y/number", show_number, store_number, &number), 0);
+	EXPECT(sysfs_file("devices/x/y/number", show_number, NULL, &number), -EEXIST);
+	EXPECT(sysfs_dir("devices/x/y/number"), -EEXIST);
+	EXPECT(sysfs_dir("devices/x/y/number/z"), -EEXIST);
+	EXPECT(sysfs_dir("devices/x/y"), 0);
+	EXPECT(sysfs_link("class/net", "../devices/x/y"), 0);
+	expect_file("/sys/class/net/number", "3\n");
+	EXPECT(entries_of("/sys/devices/x/y"), 3);
+	fd = t_open("/sys/class/net/number", O_RDWR, 0);
+	CHECK(fd >= 0);
+	EXPECT(sys_write((uint64_t)fd, U("7"), 1), 1);
+	EXPECT(sys_lseek((uint64_t)fd, 0, 0), 0);
+	EXPECT(sys_read((uint64_t)fd, U(c), 2), 2);
+	CHECK(c[0] == '7');
+	/* what is removed is gone at once, also for who has it open */
+	sysfs_remove("devices/x");
+	sysfs_remove("devices/x");
+	number = -1;
+	EXPECT(sys_lseek((uint64_t)fd, 0, 0), 0);
+	EXPECT(sys_read((uint64_t)fd, U(c), 2), -ENODEV);
+	sys_close((uint64_t)fd);
+	EXPECT(t_open("/sys/class/net/number", O_RDONLY, 0), -ENOENT);
+	EXPECT(t_open("/sys/devices/x", O_RDONLY, 0), -ENOENT);
+	EXPECT(sysfs_file("devices/x", show_number, NULL, &number), 0);
+	expect_file("/sys/devices/x", "-1\n");
+	fd = t_open("/sys/devices/x", O_WRONLY, 0);
+	CHECK(fd >= 0);
+	EXPECT(sys_write((uint64_t)fd, U("7"), 1), -EPERM);
+	EXPECT(sys_close((uint64_t)fd), 0);
+	sysfs_remove("devices/x");
+	sysfs_remove("class/net");
+	EXPECT(entries_of("/sys/class"), 2);
+	EXPECT(sys_umount2(U("/sys"), 0), 0);
+	EXPECT(t_rmdir("/sys"), 0);
+}
+
+static void
+devtmpfs_has_directories(void)
+{
+	char text[32];
+	struct stat st;
+
+	EXPECT(t_mkdir("/dev"), 0);
+	EXPECT(sys_mount(U("d"), U("/dev"), U("devtmpfs"), 0, 0), 0);
+	EXPECT(devtmpfs_create("vdz", S_IFBLK | 0660, makedev_(254, 16)), 0);
+	EXPECT(devtmpfs_create("vdz", S_IFBLK | 0660, makedev_(254, 16)), -EEXIST);
+	EXPECT(devtmpfs_symlink("disk/by-id/virtio-1", "../../vdz"), 0);
+	EXPECT(devtmpfs_create("vdz/x", S_IFBLK | 0660, 0), -ENOTDIR);
+	EXPECT(t_stat("/dev/disk/by-id/virtio-1", &st), 0);
+	EXPECT(st.st_rdev, makedev_(254, 16));
+	EXPECT(st.st_mode, S_IFBLK | 0660);
+	EXPECT(sys_readlinkat(CWD, U("/dev/disk/by-id/virtio-1"), U(text), sizeof(text)), 9);
+	EXPECT(devtmpfs_remove("disk/by-id"), -ENOTEMPTY);
+	EXPECT(devtmpfs_remove("disk/by-id/virtio-1"), 0);
+	EXPECT(devtmpfs_remove("disk/by-id/virtio-1"), -ENOENT);
+	EXPECT(devtmpfs_remove("disk/by-id"), 0);
+	EXPECT(devtmpfs_remove("disk"), 0);
+	EXPECT(devtmpfs_remove("disk/by-id/x"), -ENOENT);
+	EXPECT(devtmpfs_remove("vdz"), 0);
+	EXPECT(t_stat("/dev/vdz", &st), -ENOENT);
+	EXPECT(sys_umount2(U("/dev"), 0), 0);
+	EXPECT(t_rmdir("/dev"), 0);
+}
+
 static void
 random_names_do_no_harm(void)
 {
@@ -907,7 +1013,8 @@ static const struct test tests[] = {
 	T(descriptors_are_the_lowest), T(pipes_keep_order_and_pieces), T(splice_moves_pages),
 	T(poll_and_epoll_tell_what_is_ready), T(locks_exclude_each_other), T(mounts_cover_and_come_off),
 	T(openat2_stays_where_it_should), T(attributes_have_their_errors), T(inotify_tells_names),
-	T(procfs_has_its_names), T(random_names_do_no_harm),
+	T(procfs_has_its_names), T(random_names_do_no_harm), T(sysfs_names_come_and_go),
+	T(devtmpfs_has_directories),
 };
 
 /* Each test runs in a tmpfs of its own: when it is unmounted, everything is back. */
