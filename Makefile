@@ -50,7 +50,8 @@ help:
 #:
 #: CONFIG=release|debug (or DEBUG=1)  TOOLCHAIN=gcc|clang  JOBS=n  V=1 shows commands
 #: make run also takes CPUS=4 MEM=1G CPU=cortex-a72|cortex-a76|max FIRMWARE=edk2|uboot
-#:   ACPI=on|off IMAGE=file DISK=file (a second disk) GDB=1 QEMU_EXTRA="…"
+#:   ACPI=on|off IMAGE=file DISK=nvme|virtio|sd (what the image is) DISK2=file (a second disk)
+#:   GDB=1 QEMU_EXTRA="…"
 
 # ---- what the build needs from Debian -----------------------------------------
 
@@ -97,6 +98,7 @@ $(addprefix linux/,$(LINUX_DIRS)): linux/%: | ports
 
 # The root archive is Linux's side and the same for every configuration.
 ROOT := $(TOP)/build/images/root.cpio
+ROOT_FS := $(TOP)/build/images/root.ext4
 root: | ports
 	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) ROOT=$(ROOT) root
 
@@ -112,13 +114,14 @@ IMAGE_PARTS := kernel boot tools base/init base/console drivers/pl011 drivers/ua
 # decides whether bundle and image are.
 IMAGE_FILE := $(IMAGES)/tessera.img
 image: $(IMAGE_PARTS)
-	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) IMAGE=$(IMAGE_FILE) BUNDLE=$(IMAGES)/base.bundle MEMBERS='$(MEMBERS)'
+	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) IMAGE=$(IMAGE_FILE) BUNDLE=$(IMAGES)/base.bundle \
+	    ROOT=$(ROOT) ROOT_FS=$(ROOT_FS) MEMBERS='$(MEMBERS)'
 
 # The same system with the programs that tests start, and chaos, which may kill
 # the UART's driver: it does if the command line says so, as in chaos.img.
 ROOT_TEST := $(IMAGES)/root-test.cpio
 TEST_PARTS = BUNDLE=$(IMAGES)/test.bundle \
-	ROOT_TEST=$(ROOT_TEST) LINUX='$(addprefix $(BUILD)/,$(LINUX_DIRS))' \
+	ROOT_TEST=$(ROOT_TEST) ROOT_FS=$(IMAGES)/root-test.ext4 LINUX='$(addprefix $(BUILD)/,$(LINUX_DIRS))' \
 	MEMBERS='$(subst system.conf=base/system.conf,system.conf=base/test/chaos/system.conf,$(subst \
 	$(ROOT),$(ROOT_TEST),$(MEMBERS))) chaos=$(BUILD)/base/test/chaos/chaos'
 test-image: image linux-programs base/test/chaos
@@ -139,7 +142,7 @@ else
 run: | deps
 	@exec tests/qemu $(IMAGE)
 endif
-export CPUS MEM CPU DISK FIRMWARE ACPI GDB QEMU_EXTRA
+export CPUS MEM CPU DISK DISK2 FIRMWARE ACPI GDB QEMU_EXTRA
 
 # ---- checking -----------------------------------------------------------------
 

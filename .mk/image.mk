@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 #
-# Images, from parts that are built: ROOT, the root archive of PROFILE; BUNDLE of
-# MEMBERS (name=path …); IMAGE with kernel, loader and bundle.  A test image has
-# ROOT_TEST instead, the root archive with the programs of the folders LINUX.
+# Images, from parts that are built: ROOT, the root archive of PROFILE; ROOT_FS, an
+# ext4 file system of ROOT_MIB with the same content; BUNDLE of MEMBERS
+# (name=path …); IMAGE with kernel, loader, bundle and root partition.  A test image
+# has ROOT_TEST instead, the root archive with the programs of the folders LINUX.
 # Read by a make that the top Makefile starts when the parts are there, so that
 # their times count.
 
@@ -13,10 +14,10 @@ MEMBER_FILES := $(foreach m,$(MEMBERS),$(lastword $(subst =, ,$(m))))
 
 image: $(IMAGE)
 	@:
-$(IMAGE): $(BUNDLE) $(BUILD)/kernel/kernel.elf $(BUILD)/boot/BOOTAA64.EFI images/mkimage $(TOOLS)/mkslot
+$(IMAGE): $(BUNDLE) $(BUILD)/kernel/kernel.elf $(BUILD)/boot/BOOTAA64.EFI images/mkimage $(TOOLS)/mkslot $(ROOT_FS)
 	$(SAY) IMAGE '$(short)'
 	@MKSLOT=$(TOOLS)/mkslot images/mkimage -o $@ --loader $(BUILD)/boot/BOOTAA64.EFI \
-	    --kernel $(BUILD)/kernel/kernel.elf --bundle $(BUNDLE) --label '$(CONFIG)' \
+	    --kernel $(BUILD)/kernel/kernel.elf --bundle $(BUNDLE) --label '$(CONFIG)' --root $(ROOT_FS) \
 	    $(if $(CMDLINE),--cmdline '$(CMDLINE)')
 
 # Other members make another bundle, whatever their age.
@@ -52,3 +53,9 @@ $(ROOT_TEST): $(PROGRAMS) $(ROOT_PARTS)
 	@for p in $(PROGRAMS); do cp $$p $@.tests/usr/lib/tests/; done
 	@images/mkroot $(PROFILE) $@ $@.tests && rm -rf $@.tests
 endif
+
+# The root partition.  It grows with its disk, so it is small here.
+ROOT_MIB ?= 512
+$(ROOT_FS): $(if $(ROOT_TEST),$(ROOT_TEST),$(ROOT)) images/mkext4
+	$(SAY) EXT4 '$(short)'
+	@images/mkext4 $< $@ $(ROOT_MIB)
