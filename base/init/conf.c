@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The parser of system.conf: lines of words.  `component NAME` and `world NAME`
- * open a block, the lines after it describe it; `channel` lines stand alone.
- * First every line is read (parse_*), then what lines say about each other is
+ * open a block, the lines after it describe it; `channel` and `lend` lines
+ * stand alone.  First every line is read (parse_*), then what lines say about each other is
  * checked (check_*).
  */
 #include <tessera/string.h>
+#include <proto/block.h>
 #include <proto/component.h>
+#include <proto/fs.h>
+#include <proto/world.h>
 #include <tessera/bootinfo.h>
 #include "conf.h"
 
@@ -124,6 +127,30 @@ parse_number(const char *s, uint64_t max, uint32_t *value)
 		return false;
 	*value = (uint32_t)v;
 	return true;
+}
+
+/* Up to `digits` hexadecimal digits until the end or a comma; how many: *used. */
+static bool
+parse_hex(const char *s, unsigned digits, unsigned *used, uint32_t *value)
+{
+	unsigned n = 0;
+	uint32_t v = 0;
+
+	for (; s[n] != '\0' && s[n] != ','; n++) {
+		char c = s[n];
+
+		if (n == digits)
+			return false;
+		if (c >= '0' && c <= '9')
+			v = v << 4 | (uint32_t)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			v = v << 4 | (uint32_t)(c - 'a' + 10);
+		else
+			return false;
+	}
+	*used = n;
+	*value = v;
+	return n != 0;
 }
 
 static bool
@@ -293,14 +320,122 @@ word_time(struct parser *p, struct conf_component *c)
 	return true;
 }
 
+/* class=CC, CCSS or CCSSPP */
+static bool
+parse_class(struct conf_pci *pci, const char *s)
+{
+	unsigned n;
+
+	if (!parse_hex(s, 6, &n, &pci->class_code) || s[n] != '\0' || n % 2 != 0)
+		return false;
+	pci->class_code <<= 4 * (6 - n);
+	pci->class_mask = 0xffffff & ~(((uint32_t)1 << 4 * (6 - n)) - 1);
+	return true;
+}
+
+/* device=ID,ID… */
+static bool
+parse_ids(struct conf_pci *pci, const char *s)
+{
+	uint32_t id;
+	unsigned n;
+
+	for (;;) {
+		if (pci->device_count == CONF_MAX_PCI_IDS || !parse_hex(s, 4, &n, &id))
+			return false;
+		pci->device[pci->device_count++] = (uint16_t)id;
+		if (s[n] == '\0')
+			return true;
+		s += n + 1;
+	}
+}
+
+/* What follows `prefix` in a word, or a null pointer. */
+static const char *
+after(const char *word, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return strncmp(word, prefix, n) == 0 ? word + n : NULL;
+}
+
+static bool
+parse_pci_word(struct parser *p, struct conf_pci *pci, const char *word)
+{
+	const char *value;
+	uint32_t id;
+	unsigned n;
+
+	if ((value = after(word, "class=")) != NULL && pci->class_mask == 0) {
+		if (!parse_class(pci, value))
+			return fail(p, "device pci", word, "two, four or six digits, 0 to 9, a to f");
+	} else if ((value = after(word, "vendor=")) != NULL && !pci->has_vendor) {
+		if (!parse_hex(value, 4, &n, &id) || value[n] != '\0')
+			return fail(p, "device pci", word, "up to four digits, 0 to 9, a to f");
+		pci->vendor = (uint16_t)id;
+		pci->has_vendor = true;
+	} else if ((value = after(word, "device=")) != NULL && pci->device_count == 0) {
+		if (!parse_ids(pci, value))
+			return fail(p, "device pci", word, "up to four numbers of four digits, 0 to f");
+	} else {
+		return fail(p, "device pci", word, "class=, vendor=, device=, each once, index N");
+	}
+	return true;
+}
+
+/* device pci [class=CODE] [vendor=ID] [device=ID,…] [index N] */
+static bool
+parse_pci(struct parser *p, struct conf_component *c)
+{
+	struct line *l = &p->line;
+	struct conf_pci *pci = &c->pci;
+
+	if (pci->wanted)
+		return fail(p, "device pci", NULL, "a driver has one function");
+	pci->wanted = true;
+	for (unsigned i = 2; i < l->count; i++) {
+		if (strcmp(l->word[i], "index") != 0) {
+			if (!parse_pci_word(p, pci, l->word[i]))
+				return false;
+		} else if (i + 2 != l->count || !parse_number(l->word[++i], 63, &pci->index)) {
+			return fail(p, "device pci index", l->word[l->count - 1],
+			    "a number up to 63 at the end of the line");
+		}
+	}
+	if (pci->device_count != 0 && !pci->has_vendor)
+		return fail(p, "device pci", NULL, "device= means nothing without vendor=");
+	if (pci->class_mask == 0 && !pci->has_vendor)
+		return fail(p, "device pci", NULL, "wants class= or vendor=, or it is any device");
+	return true;
+}
+
 static bool
 word_device(struct parser *p, struct conf_component *c)
 {
-	if (p->line.count != 2 || strcmp(p->line.word[1], "uart") != 0)
-		return fail(p, "device", p->line.word[1], "the one device here is uart");
+	struct line *l = &p->line;
+
 	if (c->world)
-		return fail(p, "device", p->line.word[1], "a world has channels, not devices");
-	c->uart = true;
+		return fail(p, "device", l->word[1], "a world has channels, not devices");
+	if (l->count >= 3 && strcmp(l->word[1], "pci") == 0)
+		return parse_pci(p, c);
+	if (l->count == 2 && strcmp(l->word[1], "uart") == 0)
+		c->uart = true;
+	else if (l->count == 2 && strcmp(l->word[1], "pci-config") == 0)
+		c->pci_config = true;
+	else
+		return fail(p, "device", l->word[1], "uart, pci-config, or pci with what to match");
+	return true;
+}
+
+static bool
+word_dma(struct parser *p, struct conf_component *c)
+{
+	const char *size = p->line.word[1];
+
+	if (c->world)
+		return fail(p, "dma", NULL, "a world lends its memory instead");
+	if (p->line.count != 2 || !parse_size(size, &c->dma) || c->dma < 4096 || c->dma > 1 << 26)
+		return fail(p, "dma", size, "a power of two from 4K to 64M");
 	return true;
 }
 
@@ -387,6 +522,7 @@ static const struct {
 	{ "cpu", word_cpu },
 	{ "time", word_time },
 	{ "device", word_device },
+	{ "dma", word_dma },
 	{ "allow", word_allow },
 	{ "restart", word_restart },
 	{ "args", word_args },
@@ -420,47 +556,101 @@ parse_component(struct parser *p, bool world)
 	return true;
 }
 
+static const struct {
+	const char *word;
+	uint32_t type;			/* enum channel_type */
+	uint32_t size;			/* the only one; 0: from 8K to 1M */
+} channel_types[] = {
+	{ "stream", CHANNEL_STREAM, 0 },
+	{ "log", CHANNEL_LOG, 0 },
+	{ "call", CHANNEL_CALL, 0 },
+	{ "block", CHANNEL_BLOCK, BLOCK_CHANNEL_BYTES },
+	{ "fs", CHANNEL_FS, FS_CHANNEL_BYTES },
+};
+enum { CHANNEL_TYPES = sizeof channel_types / sizeof *channel_types };
+
+/* A partition: "disk", "root", a GUID or a name of the GPT. */
 static bool
-parse_channel_type(struct parser *p, struct conf_channel *c, const char *word)
+parse_part(struct parser *p, struct conf_channel *c)
 {
-	if (strcmp(word, "stream") == 0)
-		c->type = CHANNEL_STREAM;
-	else if (strcmp(word, "log") == 0)
-		c->type = CHANNEL_LOG;
-	else if (strcmp(word, "call") == 0)
-		c->type = CHANNEL_CALL;
-	else
-		return fail(p, "channel type", word, "stream, log or call");
+	struct line *l = &p->line;
+
+	if (l->count != 8 || strcmp(l->word[6], "part") != 0)
+		return fail(p, "channel", c->name, "wants, as a block channel: part disk|root|GUID|NAME");
+	return copy_name(p, c->part, sizeof c->part, "part", l->word[7]);
+}
+
+static bool
+parse_channel_size(struct parser *p, struct conf_channel *c, uint32_t only)
+{
+	const char *word = p->line.word[5];
+	uint64_t size;
+
+	if (!parse_size(word, &size) || size < 8192 || size > 1 << 20)
+		return fail(p, "channel size", word, "a power of two from 8K to 1M");
+	if (only != 0 && size != only)
+		return fail(p, "channel size", word,
+		    c->type == CHANNEL_BLOCK ? "a block channel has 256K" : "an fs channel has 1M");
+	c->size = (uint32_t)size;
 	return true;
 }
 
-/* channel NAME TYPE CLIENT SERVER [SIZE] */
+/* channel NAME TYPE CLIENT SERVER [SIZE [part PART]] */
 static bool
 parse_channel(struct parser *p)
 {
 	struct line *l = &p->line;
 	struct conf_channel *c;
-	uint64_t size = 0;
+	unsigned type = 0;
 
 	p->open = NULL;
 	if (p->conf->channel_count == CONF_MAX_CHANNELS)
 		return fail(p, "channel", l->word[1], "too many channels");
 	c = &p->conf->channel[p->conf->channel_count];
 	memset(c, 0, sizeof *c);
-	if (l->count != 5 && l->count != 6)
+	if (l->count < 5)
 		return fail(p, "channel", NULL, "wants: channel NAME TYPE CLIENT SERVER [SIZE]");
+	while (type < CHANNEL_TYPES && strcmp(l->word[2], channel_types[type].word) != 0)
+		type++;
+	if (type == CHANNEL_TYPES)
+		return fail(p, "channel type", l->word[2], "stream, log, call, block or fs");
 	c->line = l->number;
+	c->type = channel_types[type].type;
 	if (!copy_name(p, c->name, sizeof c->name, "channel", l->word[1]) ||
-	    !parse_channel_type(p, c, l->word[2]) ||
 	    !copy_name(p, c->client_name, sizeof c->client_name, "client", l->word[3]) ||
 	    !copy_name(p, c->server_name, sizeof c->server_name, "server", l->word[4]))
 		return false;
-	if ((l->count == 5) != (c->type == CHANNEL_CALL))
-		return fail(p, "channel", c->name, "stream and log have a size, call has none");
-	if (l->count == 6 && (!parse_size(l->word[5], &size) || size < 8192 || size > 1 << 20))
-		return fail(p, "channel size", l->word[5], "a power of two from 8K to 1M");
-	c->size = (uint32_t)size;
+	if ((l->count == 5) != (c->type == CHANNEL_CALL) ||
+	    (l->count > 6 && c->type != CHANNEL_BLOCK))
+		return fail(p, "channel", c->name,
+		    "wants: channel NAME TYPE CLIENT SERVER SIZE; call has no size");
+	if (l->count > 5 && !parse_channel_size(p, c, channel_types[type].size))
+		return false;
+	if (c->type == CHANNEL_BLOCK && !parse_part(p, c))
+		return false;
 	p->conf->channel_count++;
+	return true;
+}
+
+/* lend FROM TO */
+static bool
+parse_lend(struct parser *p)
+{
+	struct line *l = &p->line;
+	struct conf_lend *lend;
+
+	p->open = NULL;
+	if (l->count != 3)
+		return fail(p, "lend", NULL, "wants: lend FROM TO");
+	if (p->conf->lend_count == CONF_MAX_LENDS)
+		return fail(p, "lend", l->word[1], "too many of them");
+	lend = &p->conf->lend[p->conf->lend_count];
+	memset(lend, 0, sizeof *lend);
+	lend->line = l->number;
+	if (!copy_name(p, lend->from_name, sizeof lend->from_name, "lend", l->word[1]) ||
+	    !copy_name(p, lend->to_name, sizeof lend->to_name, "lend", l->word[2]))
+		return false;
+	p->conf->lend_count++;
 	return true;
 }
 
@@ -475,6 +665,8 @@ parse_line(struct parser *p)
 		return parse_component(p, true);
 	if (strcmp(word, "channel") == 0)
 		return parse_channel(p);
+	if (strcmp(word, "lend") == 0)
+		return parse_lend(p);
 	for (size_t i = 0; i < sizeof block_words / sizeof *block_words; i++) {
 		if (strcmp(word, block_words[i].word) != 0)
 			continue;
@@ -587,6 +779,55 @@ check_component(struct conf *conf, unsigned index, struct conf_error *e)
 			return fail_at(e, c->line, c->name, NULL, "memory rest was given away already");
 		if (c->uart && conf->component[i].uart)
 			return fail_at(e, c->line, c->name, NULL, "device uart was given away already");
+		if (c->pci_config && conf->component[i].pci_config)
+			return fail_at(e, c->line, c->name, NULL,
+			    "device pci-config was given away already");
+	}
+	if (c->dma != 0 && !c->pci.wanted)
+		return fail_at(e, c->line, c->name, NULL, "dma without device pci");
+	if (c->dma != 0 && c->dma > c->memory / 2)
+		return fail_at(e, c->line, c->name, NULL, "dma is more than half of its memory");
+	return true;
+}
+
+bool
+conf_lends(const struct conf *conf, int from, int to)
+{
+	for (unsigned i = 0; i < conf->lend_count; i++)
+		if (conf->lend[i].from == from && conf->lend[i].to == to)
+			return true;
+	return false;
+}
+
+/* Lenders are numbered in the order in which they first appear. */
+static bool
+check_lends(struct conf *conf, struct conf_error *e)
+{
+	unsigned windows = 0, lends[CONF_MAX_COMPONENTS] = { 0 };
+
+	for (unsigned i = 0; i < conf->lend_count; i++) {
+		struct conf_lend *l = &conf->lend[i];
+		struct conf_component *from;
+
+		l->from = component_find(conf, l->from_name);
+		l->to = component_find(conf, l->to_name);
+		if (l->from < 0 || l->to < 0)
+			return fail_at(e, l->line, "no component is named",
+			    l->from < 0 ? l->from_name : l->to_name, NULL);
+		if (l->from == l->to)
+			return fail_at(e, l->line, "lend", l->from_name, "its own device: that is dma");
+		if (!conf->component[l->to].pci.wanted)
+			return fail_at(e, l->line, "lend to", l->to_name, "it has no device pci");
+		for (unsigned k = 0; k < i; k++)
+			if (conf->lend[k].from == l->from && conf->lend[k].to == l->to)
+				return fail_at(e, l->line, "lend", l->from_name, "said twice");
+		from = &conf->component[l->from];
+		if (from->world && ++lends[l->from] > WORLD_MAX_LEND)
+			return fail_at(e, l->line, "lend", l->from_name, "a world lends to eight drivers");
+		if (from->window == 0 && ++windows == IO_WINDOWS)
+			return fail_at(e, l->line, "lend", l->from_name, "more than seven lend memory");
+		if (from->window == 0)
+			from->window = windows;
 	}
 	return true;
 }
@@ -619,7 +860,8 @@ check_world_channel(const struct conf *conf, unsigned index, struct conf_error *
 		return fail_at(e, c->line, "channel", c->name, "a VCPU thread cannot call");
 	for (unsigned i = 0; i < index; i++) {
 		o = &conf->channel[i];
-		if (o->client == c->client && o->type == c->type)
+		if (o->client == c->client && o->type == c->type &&
+		    (c->type == CHANNEL_STREAM || c->type == CHANNEL_LOG))
 			return fail_at(e, c->line, "channel", c->name,
 			    "a world has one stream and one log");
 	}
@@ -646,6 +888,26 @@ check_channel(struct conf *conf, unsigned index, struct conf_error *e)
 		    conf->channel[i].client == c->client)
 			return fail_at(e, c->line, "channel", c->name, "its client has a log already");
 	return check_world_channel(conf, index, e);
+}
+
+/* What the server of a block channel moves data for must be in its reach. */
+static bool
+check_block(struct conf *conf, struct conf_channel *c, struct conf_error *e)
+{
+	if (!conf->component[c->server].pci.wanted)
+		return fail_at(e, c->line, "channel", c->name, "its server has no device pci");
+	if (!conf_lends(conf, c->client, c->server))
+		return fail_at(e, c->line, "channel", c->name,
+		    "its client lends no memory to its server");
+	c->windows = (uint32_t)1 << conf->component[c->client].window;
+	for (unsigned i = 0; i < conf->channel_count; i++) {
+		const struct conf_channel *o = &conf->channel[i];
+
+		if (o->type == CHANNEL_FS && o->server == c->client &&
+		    conf_lends(conf, o->client, c->server))
+			c->windows |= (uint32_t)1 << conf->component[o->client].window;
+	}
+	return true;
 }
 
 static bool
@@ -739,6 +1001,12 @@ conf_parse(struct conf *conf, const char *text, size_t size, struct conf_error *
 			return false;
 	for (unsigned i = 0; i < conf->channel_count; i++)
 		if (!check_channel(conf, i, error))
+			return false;
+	if (!check_lends(conf, error))
+		return false;
+	for (unsigned i = 0; i < conf->channel_count; i++)
+		if (conf->channel[i].type == CHANNEL_BLOCK &&
+		    !check_block(conf, &conf->channel[i], error))
 			return false;
 	return check_ends(conf, error) && check_cycles(conf, error) && check_time(conf, error);
 }

@@ -17,6 +17,9 @@ enum {
 	CONF_MAX_IMAGES = 4,
 	CONF_MAX_KILLS = 4,
 	CONF_MAX_CPUS = 16,
+	CONF_MAX_LENDS = 16,
+	CONF_MAX_PCI_IDS = 4,
+	CONF_PART = 40,
 	CONF_NAME = 16,			/* with the NUL */
 	CONF_MEMBER = 32,
 	CONF_ARGS = 256,
@@ -30,6 +33,17 @@ enum conf_restart { RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS };
 struct conf_image {
 	char member[CONF_MEMBER];	/* of the bundle */
 	uint32_t uart;			/* only with a UART of this kind; 0: always */
+};
+
+/* Which PCI function a driver wants; what was not said matches everything. */
+struct conf_pci {
+	bool wanted;
+	uint32_t class_code, class_mask;	/* 0xCCSSPP: a prefix */
+	bool has_vendor;
+	uint16_t vendor;
+	uint16_t device[CONF_MAX_PCI_IDS];
+	unsigned device_count;
+	uint32_t index;			/* the how manyth that matches, from 0 */
 };
 
 struct conf_component {
@@ -46,6 +60,10 @@ struct conf_component {
 	uint64_t budget_ns;		/* 0: no limit */
 	uint64_t period_ns;
 	bool uart;			/* device uart */
+	bool pci_config;		/* device pci-config */
+	struct conf_pci pci;		/* device pci */
+	uint64_t dma;			/* bytes, a power of two; 0: none */
+	unsigned window;		/* of its lent memory, 1..7; 0: it lends none */
 	bool power;			/* may switch the machine off and reset it */
 	bool kernel_log;		/* may read the kernel's log */
 	unsigned kill_count;
@@ -68,13 +86,24 @@ struct conf_channel {
 	char server_name[CONF_NAME];
 	int client;			/* index of the component, or CONF_INIT */
 	int server;
+	char part[CONF_PART];		/* block */
+	uint32_t windows;		/* block: set of windows that requests may name */
+};
+
+/* Memory of one component or world, within the reach of another one's device. */
+struct conf_lend {
+	unsigned line;
+	char from_name[CONF_NAME], to_name[CONF_NAME];
+	int from, to;			/* index of the component */
 };
 
 struct conf {
 	unsigned component_count;
 	unsigned channel_count;
+	unsigned lend_count;
 	struct conf_component component[CONF_MAX_COMPONENTS];
 	struct conf_channel channel[CONF_MAX_CHANNELS];
+	struct conf_lend lend[CONF_MAX_LENDS];
 };
 
 struct conf_error {
@@ -88,5 +117,8 @@ struct conf_error {
  * bundle) is checked when the components are built.
  */
 bool conf_parse(struct conf *conf, const char *text, size_t size, struct conf_error *error);
+
+/* Does `from` lend its memory to `to`'s device? */
+bool conf_lends(const struct conf *conf, int from, int to);
 
 #endif

@@ -36,6 +36,7 @@ parse_file(const char *path)
 
 #define A "component a\nimage a\nmemory 128K\npriority 10\n"
 #define B "component b\nimage b\nmemory 128K\npriority 10\n"
+#define D "device pci class=010802\n"
 #define W "world w\nimage w\nmemory rest\npriority 5\n"
 
 static void
@@ -113,7 +114,7 @@ mistakes_are_named_with_their_line(void)
 		{ "component a\ntime 2h/3h\n", 2, "us, ms or s" },
 		{ "component a\ntime 3ms/2ms\n", 2, "more than its period" },
 		{ A "time 6ms/10ms\n" B "time 5ms/10ms\n", 6, "more than all" },
-		{ "component a\ndevice nvme\n", 2, "one device here is uart" },
+		{ "component a\ndevice nvme\n", 2, "uart, pci-config, or pci" },
 		{ W "device uart\n", 5, "channels, not devices" },
 		{ A "device uart\n" B "device uart\n", 6, "given away already" },
 		{ "component a\nallow everything\n", 2, "power, kernel-log" },
@@ -125,9 +126,9 @@ mistakes_are_named_with_their_line(void)
 		{ "component a\nrestart always limit 0/1s\n", 2, "COUNT/TIME" },
 		{ "component a\narchive x\n", 2, "only a world" },
 		{ "component a\nhostname x\n", 2, "in a world" },
-		{ "channel c stream a b\n", 1, "have a size" },
-		{ "channel c call a b 64K\n", 1, "have a size" },
-		{ "channel c pipe a b 64K\n", 1, "stream, log or call" },
+		{ "channel c stream a b\n", 1, "call has no size" },
+		{ "channel c call a b 64K\n", 1, "call has no size" },
+		{ "channel c pipe a b 64K\n", 1, "stream, log, call, block or fs" },
 		{ "channel c stream a b 4K\n", 1, "from 8K to 1M" },
 		{ "channel c stream a b 2M\n", 1, "from 8K to 1M" },
 		{ A "channel c stream a nobody 64K\n", 5, "\"nobody\"" },
@@ -140,6 +141,44 @@ mistakes_are_named_with_their_line(void)
 		{ A W "channel c call w a\n", 9, "cannot call" },
 		{ A W "channel c stream w a 64K\nchannel d stream w a 64K\n", 10, "one stream" },
 		{ A B "channel c call a b\nchannel d call b a\n", 10, "cycle" },
+		{ A "device pci-config\n" B "device pci-config\n", 6, "given away already" },
+		{ A "device pci\n", 5, "uart, pci-config, or pci" },
+		{ A "device pci class=1\n", 5, "two, four or six digits" },
+		{ A "device pci class=01080200\n", 5, "two, four or six digits" },
+		{ A "device pci class=xy\n", 5, "two, four or six digits" },
+		{ A "device pci class=\n", 5, "two, four or six digits" },
+		{ A "device pci class=01 class=02\n", 5, "each once" },
+		{ A "device pci vendor=1af4,2\n", 5, "up to four digits" },
+		{ A "device pci vendor=12345\n", 5, "up to four digits" },
+		{ A "device pci vendor=1 device=1,2,3,4,5\n", 5, "up to four numbers" },
+		{ A "device pci vendor=1 device=1,\n", 5, "up to four numbers" },
+		{ A "device pci device=1042\n", 5, "nothing without vendor=" },
+		{ A "device pci index 1\n", 5, "wants class= or vendor=" },
+		{ A "device pci class=01 index\n", 5, "a number up to 63" },
+		{ A "device pci class=01 index 64\n", 5, "a number up to 63" },
+		{ A "device pci class=01 index 1 vendor=1\n", 5, "a number up to 63" },
+		{ A D "device pci class=02\n", 6, "one function" },
+		{ W "device pci class=01\n", 5, "channels, not devices" },
+		{ A "dma 64K\n", 1, "dma without device pci" },
+		{ A D "dma 128K\n", 1, "more than half" },
+		{ A D "dma 2K\n", 6, "from 4K to 64M" },
+		{ A D "dma 3M\n", 6, "from 4K to 64M" },
+		{ W "dma 64K\n", 5, "lends its memory instead" },
+		{ "lend a\n", 1, "wants: lend" },
+		{ A "lend a ghost\n", 5, "\"ghost\"" },
+		{ A "lend ghost a\n", 5, "\"ghost\"" },
+		{ A D "lend a a\n", 6, "that is dma" },
+		{ A B "lend a b\n", 9, "no device pci" },
+		{ A D B "lend b a\nlend b a\n", 11, "said twice" },
+		{ A D B "lend b a\nmemory 1M\n", 11, "outside of a component" },
+		{ A D B "channel c block b a 256K\n", 10, "part disk|root" },
+		{ A D B "channel c block b a 256K part\n", 10, "part disk|root" },
+		{ A D B "channel c block b a 128K part disk\n", 10, "has 256K" },
+		{ A D B "channel c block b a 256K part di$k\n", 10, "not a name" },
+		{ A D B "channel c block b a 256K part disk\n", 10, "lends no memory" },
+		{ A B "channel c block b a 256K part disk\n", 9, "no device pci" },
+		{ A B "channel c fs b a 256K\n", 9, "has 1M" },
+		{ A B "channel c fs b a 1M part disk\n", 9, "wants: channel" },
 		{ "component a\nimage \001\n", 2, "not text" },
 		{ "a b c d e f g h i j k l m n o p q\n", 1, "more than 16 words" },
 	};
@@ -182,6 +221,54 @@ every_table_has_a_bound(void)
 	for (unsigned i = 0; i < 25; i++)
 		n += (size_t)snprintf(text + n, sizeof text - n, "channel c%u stream a b 8K\n", i);
 	CHECK(!parse(text) && strstr(error.reason, "one end") != NULL);
+	n = (size_t)snprintf(text, sizeof text, A D B);
+	for (unsigned i = 0; i < 17; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n, "lend b x%u\n", i);
+	CHECK(!parse(text) && error.line == 26 && strstr(error.reason, "too many") != NULL);
+	n = 0;
+	for (unsigned i = 0; i < 9; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n,
+		    "component c%u\nimage a\nmemory 128K\npriority 1\n%s", i, i == 8 ? D : "");
+	for (unsigned i = 0; i < 8; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n, "lend c%u c8\n", i);
+	CHECK(!parse(text) && error.line == 45 && strstr(error.reason, "more than seven") != NULL);
+}
+
+static void
+a_driver_says_which_function_it_wants(void)
+{
+	const struct conf_pci *pci = &conf.component[0].pci;
+
+	CHECK(parse(A "device pci class=0108\n"));
+	CHECK(pci->wanted && pci->class_code == 0x010800 && pci->class_mask == 0xffff00);
+	CHECK(!pci->has_vendor && pci->device_count == 0 && pci->index == 0);
+	CHECK(parse(A "device pci class=010802 index 3\ndma 64K\n"));
+	CHECK(pci->class_code == 0x010802 && pci->class_mask == 0xffffff && pci->index == 3);
+	CHECK(conf.component[0].dma == 65536);
+	CHECK(parse(A "device pci vendor=1af4 device=1042,1001\n"));
+	CHECK(pci->has_vendor && pci->vendor == 0x1af4 && pci->device_count == 2);
+	CHECK(pci->device[0] == 0x1042 && pci->device[1] == 0x1001 && pci->class_mask == 0);
+	CHECK(parse(A "device pci-config\n") && conf.component[0].pci_config && !pci->wanted);
+}
+
+/* Lenders get windows as they appear; a file server's disk may move data for
+ * its clients as well, if they lend to it. */
+static void
+windows_follow_from_lend_and_channel_lines(void)
+{
+	static const char text[] = A D B W
+	    "channel disk block b a 256K part root\nchannel root fs w b 1M\n"
+	    "channel raw block w a 256K part disk\nlend w a\nlend b a\n";
+
+	CHECK(parse(text));
+	CHECK(conf.component[2].window == 1 && conf.component[1].window == 2);
+	CHECK(conf.component[0].window == 0);
+	CHECK(conf.channel[0].windows == 6 && strcmp(conf.channel[0].part, "root") == 0);
+	CHECK(conf.channel[1].windows == 0 && conf.channel[1].size == 1 << 20);
+	CHECK(conf.channel[2].windows == 2 && strcmp(conf.channel[2].part, "disk") == 0);
+	CHECK(conf_lends(&conf, 1, 0) && conf_lends(&conf, 2, 0) && !conf_lends(&conf, 0, 1));
+	CHECK(parse(A D B W "channel disk block b a 256K part root\nchannel root fs w b 1M\nlend b a\n"));
+	CHECK(conf.channel[0].windows == 2);
 }
 
 int
@@ -193,5 +280,7 @@ main(void)
 	RUN(mistakes_are_named_with_their_line);
 	RUN(calls_without_a_cycle_are_allowed);
 	RUN(every_table_has_a_bound);
+	RUN(a_driver_says_which_function_it_wants);
+	RUN(windows_follow_from_lend_and_channel_lines);
 	CHECK_END();
 }
