@@ -41,12 +41,14 @@ enum {
 #define COMPONENT_INFO_VADDR	0x10000000UL
 #define COMPONENT_IPC_VADDR	0x10001000UL
 #define COMPONENT_KEEP_VADDR	0x10002000UL
+#define COMPONENT_HOSTS_VADDR	0x10003000UL	/* struct device_hosts, for devmgr (proto/device.h) */
 #define COMPONENT_LOG_VADDR	0x10010000UL	/* kernel log, where allowed */
 #define COMPONENT_HEAP_BASE	0x10100000UL
 #define COMPONENT_STACK_TOP	0x100f0000UL
 #define COMPONENT_CHANNEL_BASE	0x20000000UL
 #define COMPONENT_DEVICE_BASE	0x30000000UL
 #define COMPONENT_DMA_BASE	0x38000000UL
+#define COMPONENT_CONFIG_BASE	0x40000000UL	/* configuration spaces, for devmgr */
 
 enum { COMPONENT_EXIT = 1 };		/* label of the message */
 

@@ -54,6 +54,28 @@ struct device_found {
 		uint32_t bar, offset, length, multiplier;
 	} virtio[4];
 };
+/*
+ * What devmgr knows of the PCI hosts: struct device_hosts, read only, at
+ * COMPONENT_HOSTS_VADDR.  Each host's configuration space is mapped whole
+ * (PCI Express Base 4.0 §7.2.2: 4 KiB for each function, from bus_first on).
+ */
+struct device_window {
+	uint64_t base, size;		/* CPU physical; size 0: there is none */
+	uint64_t bus;			/* the address on the bus of base */
+};
+struct device_host {
+	uint64_t config;		/* virtual address of devmgr */
+	uint32_t segment;
+	uint8_t bus_first, bus_last;
+	uint16_t reserved;
+	struct device_window mem32, mem64;
+};
+enum { DEVICE_MAX_HOSTS = 16 };
+struct device_hosts {
+	uint32_t count, reserved;
+	struct device_host host[DEVICE_MAX_HOSTS];
+};
+
 _Static_assert(sizeof(struct device_found) % 8 == 0, "travels as words");
 _Static_assert(sizeof(struct device_found) <= 120 * 8, "one message");
 
