@@ -73,13 +73,24 @@ io_space_destroy(struct vspace *v)
 
 /* ---- faults ------------------------------------------------------------------- */
 
+static bool
+is_stream(const struct io_device *d, uint32_t smmu, uint32_t stream)
+{
+	return d != NULL && d->smmu == smmu && d->stream == stream;
+}
+
+/* Faults come in crowds: where the last one was is looked first. */
 static struct io_device *
 device_of_stream(uint32_t smmu, uint32_t stream)
 {
-	for (unsigned i = 1; i < IO_DEVICES; i++)
-		if (io_devices[i] != NULL && io_devices[i]->smmu == smmu && io_devices[i]->stream == stream)
-			return io_devices[i];
-	return NULL;
+	static unsigned last;
+
+	if (is_stream(io_devices[last], smmu, stream))
+		return io_devices[last];
+	for (last = IO_DEVICES - 1; last > 0; last--)
+		if (is_stream(io_devices[last], smmu, stream))
+			break;
+	return io_devices[last];	/* 0 is nobody's */
 }
 
 void
@@ -95,7 +106,7 @@ kernel_io_fault(uint32_t smmu, uint32_t stream, uint32_t kind, uint64_t address,
 	d->faults++;
 	if (d->unread++ == 0 && d->fault.notification != NULL)
 		notification_signal(d->fault.notification, d->fault.badge);
-	if (d->unread == QUIET_AFTER && d->space != NULL)
+	if (d->unread % QUIET_AFTER == 0 && d->space != NULL)
 		arch_io_device_quiet(d, true);
 }
 

@@ -59,6 +59,7 @@ static inline bool intid_special(uint32_t intid) { return intid - INTID_NONE < 4
 uint32_t gic_timer_intid(void);
 uint32_t gic_vtimer_intid(void);
 void gic_take_line(uint32_t intid);	/* an SPI is the kernel's own: edge, on the boot CPU */
+void gic_raise_line(uint32_t intid);
 uint32_t gic_lpi_bits(void);		/* interrupt id bits, 0: no LPIs */
 
 /* its.c: LPIs are usable when all went well; then ITSs may be named. */

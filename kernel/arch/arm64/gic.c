@@ -10,7 +10,7 @@
 
 enum {
 	GICD_CTLR = 0x0, GICD_TYPER = 0x4, GICD_IGROUPR = 0x80, GICD_ISENABLER = 0x100,
-	GICD_ICENABLER = 0x180, GICD_ICPENDR = 0x280, GICD_ICACTIVER = 0x380,
+	GICD_ICENABLER = 0x180, GICD_ISPENDR = 0x200, GICD_ICPENDR = 0x280, GICD_ICACTIVER = 0x380,
 	GICD_IPRIORITYR = 0x400, GICD_ICFGR = 0xc00,
 	GICD_IROUTER = 0x6000,
 	GICD_CTLR_RWP = 1u << 31, GICD_CTLR_ARE_NS = 1 << 4, GICD_CTLR_GRP1_NS = 1 << 1,
@@ -209,6 +209,14 @@ gic_take_line(uint32_t intid)
 	arch_irq_configure(intid, true);
 	arch_irq_enable(intid, 0);
 	own_lines[own_line_count++] = intid;
+}
+
+/* As if it had fired: the rest of its work is done when other interrupts had their turn. */
+void
+gic_raise_line(uint32_t intid)
+{
+	if (intid >= SPI_FIRST && intid < lines)
+		mmio_write32(bit_register(GICD_ISPENDR, intid), 1u << intid % 32);
 }
 
 /* GICD_TYPER (GIC 12.9.38): LPIS, IDbits. */

@@ -32,6 +32,7 @@ enum {
 	GBPA_ABORT = 1 << 20,
 	IRQ_GERROR = 1 << 0, IRQ_EVENTQ = 1 << 2,
 	GERROR_CMDQ = 1 << 0,
+	EVENT_BAD_STE = 0x04,
 
 	CMD_CFGI_STE = 0x03, CMD_CFGI_ALL = 0x04, CMD_CFGI_CD = 0x05, CMD_TLBI_NH_ASID = 0x11,
 	CMD_TLBI_NH_VA = 0x12, CMD_TLBI_EL2_ALL = 0x20, CMD_TLBI_NSNH_ALL = 0x30, CMD_SYNC = 0x46,
@@ -40,6 +41,7 @@ enum {
 	EVENTQ_BITS = 7, EVENT_WORDS = 4,	/* 128 events of 32 bytes */
 	LEAF_BITS = 6, LEAVES = 32, STE_WORDS = 8, STREAM_BITS_MAX = 16,
 	TLBI_BY_PAGE = 16,
+	EVENTS_AT_ONCE = 8,		/* bounds a stretch with interrupts masked */
 	LINES_A_SECOND = 4,		/* of the log */
 };
 #define GBPA_UPDATE	(1u << 31)
@@ -249,7 +251,7 @@ arch_io_device_assign(struct io_device *d)
 void
 arch_io_device_release(struct io_device *d)
 {
-	stream_set(d, 0);
+	stream_set(d, STE_ABORT);	/* what it still tries is no news */
 	if (d->its != IO_NO_ITS)
 		its_device_unmap(d);
 }
@@ -310,7 +312,7 @@ event_name(uint32_t kind)
 {
 	switch (kind) {
 	case 0x02: return "unknown stream";
-	case 0x04: return "stream without a device";
+	case EVENT_BAD_STE: return "stream without a device";
 	case 0x0a: return "bad context descriptor";
 	case 0x0b: return "walk fault";
 	case 0x10: return "translation fault";
@@ -345,6 +347,20 @@ may_log(void)
 	return true;
 }
 
+/* Nobody's stream in a leaf that is there: it was told, from now on it aborts. */
+static void
+stream_hush(uint32_t smmu, uint32_t stream)
+{
+	struct smmu *s = &smmus[smmu];
+	uint64_t *entry = stream >> s->stream_bits == 0 ? stream_entry(s, stream) : NULL;
+
+	if (entry == NULL || entry[0] != 0)
+		return;
+	entry[0] = STE_ABORT;
+	dma_sync(entry, sizeof(*entry), s->coherent);
+	forget_stream(s, stream);
+}
+
 static void
 event_take(uint32_t smmu, const volatile uint64_t *event)
 {
@@ -366,17 +382,19 @@ event_take(uint32_t smmu, const volatile uint64_t *event)
 		}
 		log_text("\n");
 	}
+	if (kind == EVENT_BAD_STE)
+		stream_hush(smmu, stream);
 	kernel_io_fault(smmu, stream, kind, address, has_address && write);
 }
 
-/* At most a queue full: what comes meanwhile interrupts again. */
+/* A few; for the others, and for what comes meanwhile, the line is raised again. */
 static void
 events_drain(uint32_t n)
 {
 	struct smmu *s = &smmus[n];
 	uint32_t mask = (1u << EVENTQ_BITS) - 1, prod = mmio_read32(s->base + EVENTQ_PROD);
 
-	for (uint32_t i = 0; i <= mask && s->cons != (prod & ~QUEUE_OVERFLOW); i++) {
+	for (uint32_t i = 0; i < EVENTS_AT_ONCE && s->cons != (prod & ~QUEUE_OVERFLOW); i++) {
 		const volatile uint64_t *event = &s->events[(s->cons & mask) * EVENT_WORDS];
 
 		dma_sync(event, EVENT_WORDS * sizeof(uint64_t), s->coherent);
@@ -385,6 +403,8 @@ events_drain(uint32_t n)
 	}
 	/* With it an overflow is acknowledged (7.4). */
 	mmio_write32(s->base + EVENTQ_CONS, s->cons | (prod & QUEUE_OVERFLOW));
+	if (s->cons != (mmio_read32(s->base + EVENTQ_PROD) & ~QUEUE_OVERFLOW))
+		gic_raise_line(s->event_intid);
 }
 
 /* Events that found no room are lost; an error of the command queue is ours (7.5). */
