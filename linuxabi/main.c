@@ -70,6 +70,7 @@ start_first_program(void)
 	static const char *const places[] = { "/sbin/init", "/bin/init", "/bin/sh" };
 	const char *named = init_argument();
 
+	boot_stages_end();
 	if (named != NULL) {
 		if (process_start_init(named) == 0)
 			return;
@@ -103,6 +104,7 @@ bring_up(void *arg)
 	(void)arg;
 	fs_init();
 	syscall_init();
+	boot_stages_init(&world);
 	tty_init();
 	if (world.console != 0)
 		console_channel_init((uint64_t)ipa_to_virt(world.console));

@@ -136,6 +136,7 @@ struct system {
 	uint32_t fault_endpoint;
 	uint32_t reply;
 	uint32_t bell;			/* init's Notification */
+	uint64_t start_ticks;		/* when init's first instructions ran */
 	bool console_released;
 	uint64_t kernel_printed;	/* of its log, before the console was released */
 };

@@ -171,6 +171,7 @@ supervise(void)
 _Noreturn void
 component_start(const struct init_info *info)
 {
+	tessera.start_ticks = time_ticks();
 	find_facts(info);
 	read_conf();
 	make_own();

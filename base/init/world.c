@@ -286,6 +286,9 @@ describe(const struct component *c, struct world_info *info)
 	info->wall_time_ns = boot->wall_time_ns;
 	info->wall_time_ticks = boot->wall_time_ticks;
 	info->boot_ticks = boot->entry_ticks;
+	info->kernel_ticks = boot->exit_ticks;
+	info->init_ticks = tessera.start_ticks;
+	info->start_ticks = time_ticks();
 	info->coherent = 1;
 	info->seed_bytes = boot->seed_bytes < sizeof info->seed ? boot->seed_bytes : sizeof info->seed;
 	memcpy(info->seed, boot->seed, sizeof info->seed);

@@ -43,4 +43,9 @@ void timer_cancel_sync(struct timer *);	/* also waits until a running fn has ret
 /* Sleep until the deadline; 0 or -ERESTARTSYS. */
 long sleep_until(uint64_t deadline_ns);
 
+/* /proc/tessera/boot (time/boot.c): init once procfs is there, end when the first program starts. */
+struct world_info;
+void boot_stages_init(const struct world_info *);
+void boot_stages_end(void);
+
 #endif

@@ -99,6 +99,9 @@ struct world_info {
 	uint32_t seed_bytes;
 	uint32_t coherent;			/* reserved, 1 */
 	uint64_t boot_ticks;			/* counter at the loader's start: uptime counts from here */
+	uint64_t kernel_ticks;			/* when the kernel was entered, init started ... */
+	uint64_t init_ticks;
+	uint64_t start_ticks;			/* ... and this life of the world was built */
 	uint64_t vcpu_mpidr[WORLD_MAX_VCPUS];	/* physical, for information */
 	char cmdline[WORLD_CMDLINE];
 	char hostname[64];
