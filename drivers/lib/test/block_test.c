@@ -255,11 +255,9 @@ a_full_ring_waits_and_loses_nothing(void)
 	begin(4);
 	dev.stuck = true;
 	client.stop_at = 0;
-	for (unsigned i = 0; i < 8; i++)
-		everybody_once();
+	pass(8);
 	dev.stuck = false;
-	for (unsigned i = 0; i < 8; i++)
-		everybody_once();
+	pass(8);
 	CHECK(client.block.live);
 	dev.stuck = true;
 	for (unsigned i = 0; i < BLOCK_RING; i++) {
@@ -309,8 +307,7 @@ a_request_that_kills_the_device_ends(void)
 
 	begin(6);
 	client.stop_at = 0;
-	for (unsigned i = 0; i < 20; i++)
-		everybody_once();
+	pass(20);
 	dev.reset_of = 1;
 	CHECK(block_submit(&client.block, &io));
 	block_push(&client.block);
@@ -399,8 +396,7 @@ wrong_requests_are_refused_by_name(void)
 
 	begin(7);
 	client.stop_at = 0;
-	for (unsigned i = 0; i < 40; i++)
-		everybody_once();
+	pass(40);
 	blocks = client.block.facts.blocks;
 #define TRY(...) (io = (struct block_io){ __VA_ARGS__ }, status_of(&io))
 	s[0] = (struct block_segment){ .address = good, .bytes = 512 };
@@ -447,8 +443,7 @@ a_read_only_or_simple_device_says_so(void)
 	CHECK(driver_birth());
 	client_birth();
 	client.stop_at = 0;
-	for (unsigned i = 0; i < 40; i++)
-		everybody_once();
+	pass(40);
 	CHECK(TRY(.op = BLOCK_WRITE, .count = 1, .segments = 1, .segment = &s) == BLOCK_EROFS);
 	CHECK(TRY(.op = BLOCK_DISCARD, .count = 1) == BLOCK_EROFS);
 	CHECK(TRY(.op = BLOCK_FLUSH) == BLOCK_OK);
@@ -495,8 +490,7 @@ a_medium_comes_and_goes(void)
 	dev_facts(&facts);
 	facts.blocks /= 2;
 	block_device_up(&server, &facts);
-	for (unsigned i = 0; i < 20; i++)
-		everybody_once();
+	pass(20);
 	CHECK(client.block.facts.state == BLOCK_READY && client.block.facts.blocks == DISK_BYTES / 512 / 2);
 	block_device_state(&server, BLOCK_FAILED);
 	CHECK(TRY(.op = BLOCK_READ, .count = 1, .segments = 1, .segment = &s) == BLOCK_EIO);
@@ -511,12 +505,10 @@ a_medium_goes_during_traffic(void)
 	begin(12);
 	client.stop_at = 2000;
 	for (unsigned round = 0; round < 30; round++) {
-		for (unsigned i = 0; i < 12; i++)
-			everybody_once();
+		pass(12);
 		memset(dev.slot, 0, sizeof dev.slot);
 		block_device_state(&server, BLOCK_NO_MEDIUM);
-		for (unsigned i = 0; i < 3; i++)
-			everybody_once();
+		pass(3);
 		dev_facts(&facts);
 		block_device_up(&server, &facts);
 	}
@@ -609,15 +601,13 @@ a_missing_partition_may_come_later(void)
 	client.stop_at = 0;
 	CHECK(driver_birth());
 	client_birth();
-	for (unsigned i = 0; i < 20; i++)
-		everybody_once();
+	pass(20);
 	CHECK(client.block.live && client.block.facts.state == BLOCK_NO_MEDIUM);
 	CHECK(logged("there is no partition \"root\"") && logged("there is no partition table"));
 	make_table();
 	world.now += 2000000000;
 	CHECK(status_of(&io) == BLOCK_ENOMEDIUM);
-	for (unsigned i = 0; i < 20; i++)
-		everybody_once();
+	pass(20);
 	CHECK(client.block.facts.state == BLOCK_READY && client.block.facts.blocks == 1000);
 }
 
@@ -655,8 +645,7 @@ a_client_is_rung_once_for_many_answers(void)
 
 	begin(16);
 	client.stop_at = 0;
-	for (unsigned i = 0; i < 20; i++)
-		everybody_once();
+	pass(20);
 	for (unsigned i = 0; i < 32; i++) {
 		io[i] = (struct block_io){ .op = BLOCK_DISCARD, .block = i, .count = 0 };	/* wrong: answered at once */
 		block_submit(&client.block, &io[i]);
