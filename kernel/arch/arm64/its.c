@@ -60,9 +60,15 @@ queue_drain(const struct its *its)
 {
 	uint64_t limit = arch_now() + sysreg_read("cntfrq_el0");
 
-	while ((mmio_read64(its->base + GITS_CREADR) & 0xfffff) != its->write)
-		if (arch_now() > limit)
-			panic("an ITS does not execute its commands");
+	while ((mmio_read64(its->base + GITS_CREADR) & 0xfffff) != its->write) {
+		if (arch_now() <= limit)
+			continue;
+		log_text("its: GITS_CREADR ");
+		log_hex(mmio_read64(its->base + GITS_CREADR));
+		log_text(", GITS_CWRITER ");
+		log_hex(its->write);
+		panic("an ITS does not execute its commands");
+	}
 }
 
 static void
@@ -212,7 +218,7 @@ its_start(struct its *its, const struct bootinfo *boot, uint32_t n, unsigned cpu
 static bool
 redistributor_lpis(uint64_t gicr, paddr_t pending)
 {
-	uint64_t prop = (paddr_t)properties | (LPI_BITS - 1), pend = pending | 1UL << 62;
+	uint64_t prop = kernel_to_phys(properties) | (LPI_BITS - 1), pend = pending | 1UL << 62;
 
 	if ((mmio_read64(gicr + GICR_TYPER) & GICR_TYPER_PLPIS) == 0)
 		return false;

@@ -32,7 +32,7 @@ enum {
 	GBPA_ABORT = 1 << 20,
 	IRQ_GERROR = 1 << 0, IRQ_EVENTQ = 1 << 2,
 	GERROR_CMDQ = 1 << 0,
-	EVENT_BAD_STE = 0x04,
+	EVENT_BAD_STREAM = 0x02, EVENT_BAD_STE = 0x04,
 
 	CMD_CFGI_STE = 0x03, CMD_CFGI_ALL = 0x04, CMD_CFGI_CD = 0x05, CMD_TLBI_NH_ASID = 0x11,
 	CMD_TLBI_NH_VA = 0x12, CMD_TLBI_EL2_ALL = 0x20, CMD_TLBI_NSNH_ALL = 0x30, CMD_SYNC = 0x46,
@@ -67,7 +67,9 @@ enum {
 #define CD_ABORT	(1UL << 46)
 #define CD_ASET		(1UL << 47)
 #define CD_ASID_SHIFT	48
-#define CD_MAIR		0x04ffUL	/* 0: Normal write-back; 1: Device-nGnRE */
+/* Attribute 0 is memory, as the device can take it; 1 is Device-nGnRE. */
+#define CD_MAIR_SNOOPED	0x04ffUL	/* write-back */
+#define CD_MAIR_BARE	0x0444UL	/* non-cacheable */
 
 struct smmu {
 	uint64_t base;			/* 0: not there, or not usable */
@@ -85,6 +87,7 @@ struct smmu {
 
 static struct smmu smmus[BOOT_MAX_SMMU];
 static bool tables_coherent = true;
+static const struct bootinfo *boot_info;
 
 bool
 smmu_tables_coherent(void)
@@ -256,6 +259,23 @@ arch_io_device_release(struct io_device *d)
 		its_device_unmap(d);
 }
 
+/* Does what the device itself reads and writes go through the caches?  That is
+ * its host bridge's property, not the SMMU's. */
+static bool
+device_snoops(const struct io_device *d)
+{
+	for (uint32_t i = 0; i < boot_info->stream_count && i < BOOT_MAX_STREAMS; i++) {
+		const struct boot_stream *r = &boot_info->stream[i];
+
+		if (r->smmu != (int32_t)d->smmu || d->stream - r->stream_base >= r->count)
+			continue;
+		for (uint32_t n = 0; n < boot_info->ecam_count && n < BOOT_MAX_ECAM; n++)
+			if (boot_info->ecam[n].segment == r->segment)
+				return boot_info->ecam[n].coherent != 0;
+	}
+	return smmus[d->smmu].coherent;
+}
+
 void
 arch_io_device_bind(struct io_device *d)
 {
@@ -268,7 +288,7 @@ arch_io_device_bind(struct io_device *d)
 		cd[0] |= CD_COHERENT;
 	cd[1] = kernel_to_phys(d->space->arch.root);
 	cd[2] = 0;
-	cd[3] = CD_MAIR;
+	cd[3] = device_snoops(d) ? CD_MAIR_SNOOPED : CD_MAIR_BARE;
 	dma_sync(cd, sizeof(d->arch.cd), s->coherent);
 	entry[1] = STE_SHCFG_IN | (s->coherent ? STE_COHERENT : 0);
 	dma_sync(entry, 2 * sizeof(uint64_t), s->coherent);
@@ -311,7 +331,7 @@ static const char *
 event_name(uint32_t kind)
 {
 	switch (kind) {
-	case 0x02: return "unknown stream";
+	case EVENT_BAD_STREAM: return "unknown stream";
 	case EVENT_BAD_STE: return "stream without a device";
 	case 0x0a: return "bad context descriptor";
 	case 0x0b: return "walk fault";
@@ -347,13 +367,20 @@ may_log(void)
 	return true;
 }
 
-/* Nobody's stream in a leaf that is there: it was told, from now on it aborts. */
+/*
+ * Nobody's stream: it was told, from now on it aborts without a word.  Half of
+ * the leaves stay for assignments.
+ */
 static void
-stream_hush(uint32_t smmu, uint32_t stream)
+stream_hush(struct smmu *s, uint32_t stream)
 {
-	struct smmu *s = &smmus[smmu];
-	uint64_t *entry = stream >> s->stream_bits == 0 ? stream_entry(s, stream) : NULL;
+	uint64_t *entry;
 
+	if (stream >> s->stream_bits != 0)
+		return;
+	if (stream_entry(s, stream) == NULL && s->leaves_left > LEAVES / 2)
+		leaf_add(s, stream);
+	entry = stream_entry(s, stream);
 	if (entry == NULL || entry[0] != 0)
 		return;
 	entry[0] = STE_ABORT;
@@ -382,8 +409,8 @@ event_take(uint32_t smmu, const volatile uint64_t *event)
 		}
 		log_text("\n");
 	}
-	if (kind == EVENT_BAD_STE)
-		stream_hush(smmu, stream);
+	if (kind == EVENT_BAD_STREAM || kind == EVENT_BAD_STE)
+		stream_hush(&smmus[smmu], stream);
 	kernel_io_fault(smmu, stream, kind, address, has_address && write);
 }
 
@@ -503,7 +530,7 @@ queues_init(struct smmu *s)
 	mmio_write32(s->base + CMDQ_PROD, 0);
 	mmio_write32(s->base + CMDQ_CONS, 0);
 	mmio_write64(s->base + EVENTQ_BASE,
-		(paddr_t)s->events | ALLOCATE_HINT | EVENTQ_BITS);
+		kernel_to_phys((const void *)s->events) | ALLOCATE_HINT | EVENTQ_BITS);
 	mmio_write32(s->base + EVENTQ_PROD, 0);
 	mmio_write32(s->base + EVENTQ_CONS, 0);
 }
@@ -574,6 +601,7 @@ smmu_init(const struct bootinfo *boot)
 {
 	const char *why;
 
+	boot_info = boot;
 	for (uint32_t i = 0; i < boot->smmu_count; i++) {
 		struct smmu *s = &smmus[i];
 
