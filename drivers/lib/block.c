@@ -12,7 +12,7 @@
 #include <tessera/runtime.h>
 #include <tessera/string.h>
 
-enum { MASK = BLOCK_RING - 1, BURST = 32, BUFFER_BYTES = 16384, RESCAN_MS = 1000 };
+enum { MASK = BLOCK_RING - 1, BURST = 32, BUFFER_BYTES = 24576, RESCAN_MS = 1000 };
 enum { STAGE_DATA, STAGE_FLUSH };	/* of a write that must be stable */
 
 static uint32_t
@@ -662,6 +662,8 @@ table_say(struct block_server *s)
 		log_line("%s: %s", s->facts.name, g->why);
 }
 
+static void scan_begin(struct block_server *s);
+
 static void
 scan_end(struct block_server *s)
 {
@@ -684,26 +686,78 @@ scan_end(struct block_server *s)
 	}
 }
 
+/* The server's own job, with a place in its buffer. */
 static void
-scan_next(struct block_server *s)
+own_job(struct block_server *s, uint32_t op, uint64_t block, uint32_t count, uint32_t offset)
 {
 	struct block_job *j = &s->job[0];
-	uint64_t block;
-	uint32_t count;
 
-	if (!gpt_wants(&s->gpt, &block, &count)) {
-		scan_end(s);
-		return;
-	}
-	j->op = BLOCK_READ;
+	j->op = op;
 	j->block = block;
 	j->count = count;
 	j->flags = 0;
-	j->segments = 1;
-	j->segment[0] = (struct block_segment){ .address = s->buffer_io, .bytes = count * s->facts.block_size };
+	j->segments = op == BLOCK_FLUSH ? 0 : 1;
+	j->segment[0] = (struct block_segment){
+		.address = s->buffer_io + offset, .bytes = count * s->facts.block_size,
+	};
 	j->resets = 0;
 	job_begin(j);
 	list_append(&s->queue, j);
+}
+
+/* A channel to the root partition has it grown to the disk's end, once, before it is told. */
+static bool
+grow_begin(struct block_server *s)
+{
+	bool wanted = false;
+	const struct gpt_part *root;
+
+	for (unsigned i = 0; i < s->port_count; i++)
+		wanted |= strcmp(s->port[i].info->part, "root") == 0;
+	if (!wanted || s->scanned || s->grow_tried || (s->facts.flags & BLOCK_READONLY) != 0)
+		return false;
+	s->grow_tried = true;
+	root = root_find(s);
+	s->growing = root != NULL && gpt_grow_begin(&s->grow, &s->gpt, root, s->buffer_bytes);
+	return s->growing;
+}
+
+static void
+grow_next(struct block_server *s)
+{
+	static const uint32_t op[] = {
+		[GPT_GROW_IO_READ] = BLOCK_READ, [GPT_GROW_IO_WRITE] = BLOCK_WRITE, [GPT_GROW_IO_FLUSH] = BLOCK_FLUSH,
+	};
+	struct gpt_grow_io io;
+
+	while (gpt_grow_wants(&s->grow, &io)) {
+		if (io.kind == GPT_GROW_IO_FLUSH && (s->facts.flags & BLOCK_HAS_CACHE) == 0) {
+			gpt_grow_fed(&s->grow, true, s->buffer);
+			continue;
+		}
+		own_job(s, op[io.kind], io.block, io.count, io.offset);
+		return;
+	}
+	s->growing = false;
+	if (s->grow.grown)
+		log_line("%s: the root partition was grown to the end of the disk", s->facts.name);
+	else
+		log_line(LOG_WARNING "%s: the root partition could not be grown", s->facts.name);
+	scan_begin(s);
+}
+
+static void
+scan_next(struct block_server *s)
+{
+	uint64_t block;
+	uint32_t count;
+
+	if (gpt_wants(&s->gpt, &block, &count))
+		own_job(s, BLOCK_READ, block, count, 0);
+	else if (grow_begin(s))
+		grow_next(s);
+	else
+		scan_end(s);
 }
 
 static void
@@ -711,6 +765,11 @@ scan_fed(struct block_server *s, uint32_t status)
 {
 	if (!s->scanning)
 		return;
+	if (s->growing) {
+		gpt_grow_fed(&s->grow, status == BLOCK_OK, s->buffer);
+		grow_next(s);
+		return;
+	}
 	gpt_feed(&s->gpt, status == BLOCK_OK ? s->buffer : NULL);
 	scan_next(s);
 }
@@ -748,7 +807,7 @@ static void
 jobs_end(struct block_server *s, bool answer, uint32_t status)
 {
 	queue_clear(s);
-	s->scanning = false;
+	s->scanning = s->growing = false;
 	for (unsigned i = 0; i < BLOCK_JOBS; i++) {
 		struct block_job *j = &s->job[i];
 
@@ -791,7 +850,7 @@ block_device_up(struct block_server *s, const struct block_device *facts)
 		return;			/* jobs that were taken back go out again */
 	jobs_end(s, false, 0);
 	s->scanned = false;
-	s->table_told = false;
+	s->table_told = s->grow_tried = false;
 	log_line("%s: %s, %lu MiB in blocks of %u%s%s", facts->name, facts->model,
 	    facts->blocks / (1048576 / facts->block_size), facts->block_size,
 	    facts->flags & BLOCK_HAS_CACHE ? ", volatile cache" : "",

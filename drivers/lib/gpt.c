@@ -330,6 +330,7 @@ entries_end(struct gpt *g)
 		return;
 	}
 	g->primary_crc = g->crc;
+	g->table = g->header;
 	memcpy(g->disk_guid, g->header.disk_guid, 16);
 	g->at = 0;
 	if (g->step == GPT_READ_BACKUP_ENTRIES) {

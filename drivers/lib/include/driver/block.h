@@ -150,7 +150,9 @@ struct block_server {
 	bool kick;
 	/* partitions */
 	struct gpt gpt;
+	struct gpt_grow grow;
 	bool scanning, scanned, table_told;
+	bool growing, grow_tried;	/* while scanning: the root partition, instead of reading */
 	uint64_t rescan_after;		/* ticks */
 	uint8_t *buffer;
 	uint64_t buffer_io;

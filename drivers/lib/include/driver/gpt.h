@@ -50,6 +50,7 @@ struct gpt {
 	uint8_t disk_guid[16];
 	unsigned count;
 	struct gpt_part part[GPT_PARTS];
+	struct gpt_header table;	/* of the table that counts */
 	/* The scan. */
 	enum gpt_step step;
 	uint32_t block_size, buffer_bytes;
@@ -78,6 +79,36 @@ const struct gpt_part *gpt_find(const struct gpt *g, const char *text);
 const struct gpt_part *gpt_find_guid(const struct gpt *g, const uint8_t guid[16]);
 /* The only partition of this type. */
 const struct gpt_part *gpt_find_type(const struct gpt *g, const uint8_t type[16]);
+
+/*
+ * Growing a partition to the end of its disk, in steps like the scan: the caller does what
+ * gpt_grow_wants says with a buffer that stays the same, and tells how it went.
+ */
+enum { GPT_GROW_BYTES = 1 << 20 };	/* what is left over below that stays */
+enum gpt_grow_step { GPT_GROW_READ, GPT_GROW_BACKUP, GPT_GROW_BACKUP_HEADER, GPT_GROW_BACKUP_FLUSH,
+	GPT_GROW_PRIMARY, GPT_GROW_PRIMARY_FLUSH, GPT_GROW_DONE };
+enum gpt_grow_kind { GPT_GROW_IO_READ = 1, GPT_GROW_IO_WRITE, GPT_GROW_IO_FLUSH };
+struct gpt_grow {
+	enum gpt_grow_step step;
+	bool grown;			/* both tables were written */
+	uint32_t block_size, entry_offset, entries_bytes, entries_crc;
+	uint64_t blocks, entries_blocks, old_last;
+};
+struct gpt_grow_io {
+	enum gpt_grow_kind kind;
+	uint64_t block;
+	uint32_t count;			/* blocks */
+	uint32_t offset;		/* bytes, in the buffer */
+};
+
+/*
+ * False: there is nothing to do or it cannot be done: p is not the last partition, no
+ * primary table in its usual place, less than GPT_GROW_BYTES behind it, or a table that
+ * does not fit the buffer (its blocks and two more).
+ */
+bool gpt_grow_begin(struct gpt_grow *w, const struct gpt *g, const struct gpt_part *p, uint32_t buffer_bytes);
+bool gpt_grow_wants(const struct gpt_grow *w, struct gpt_grow_io *io);	/* false: it is over, see grown */
+void gpt_grow_fed(struct gpt_grow *w, bool ok, uint8_t *buffer);
 
 /* CRC32 as UEFI, Ethernet and zlib have it; crc is 0 at first. */
 uint32_t crc32_add(uint32_t crc, const void *bytes, size_t count);
