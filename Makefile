@@ -24,7 +24,7 @@ SAY := @printf '  %-7s %s\n'
 # ---- the folders --------------------------------------------------------------
 
 LIBRARIES := base/lib drivers/lib base/libc
-COMPONENTS := base/init base/console base/devmgr drivers/pl011 drivers/uart16550 base/test/chaos base/test/world
+COMPONENTS := base/init base/console base/devmgr drivers/pl011 drivers/uart16550 drivers/nvme base/test/chaos base/test/world
 LINUX_DIRS := $(patsubst %/Makefile,%,$(shell find tests linuxabi -name Makefile | xargs grep -lE '^KIND *:?= *linux$$' | sort))
 CHECKS := $(patsubst %/Makefile,%,$(shell find kernel boot base drivers linuxabi images -name Makefile 2>/dev/null | \
 	xargs grep -lE '^KIND *:?= *host-(test|fuzz)$$' | sort))
@@ -106,9 +106,10 @@ root: | ports
 WORLD ?= $(BUILD)/$(if $(wildcard linuxabi/Makefile),linuxabi/linuxabi,base/test/world/world)
 MEMBERS = init=$(BUILD)/base/init/init system.conf=base/system.conf pl011=$(BUILD)/drivers/pl011/pl011 \
 	uart16550=$(BUILD)/drivers/uart16550/uart16550 console=$(BUILD)/base/console/console \
+	devmgr=$(BUILD)/base/devmgr/devmgr nvme=$(BUILD)/drivers/nvme/nvme \
 	linuxabi=$(WORLD) rootfs.cpio=$(ROOT)
-IMAGE_PARTS := kernel boot tools base/init base/console drivers/pl011 drivers/uart16550 \
-	$(if $(filter %/linuxabi,$(WORLD)),linuxabi,base/test/world) root
+IMAGE_PARTS := kernel boot tools base/init base/console base/devmgr drivers/pl011 drivers/uart16550 \
+	drivers/nvme $(if $(filter %/linuxabi,$(WORLD)),linuxabi,base/test/world) root
 
 # The parts decide for themselves whether they are up to date; what they made
 # decides whether bundle and image are.

@@ -5,6 +5,8 @@
  * Notification, which is init's as well, so that a bell rung while its owner
  * is being built anew is not lost.
  */
+#include <proto/block.h>
+#include <proto/fs.h>
 #include "init.h"
 
 /* Bits in a component's Notification: 0 is COMPONENT_BIT_PEER, channels follow
@@ -18,13 +20,30 @@ channel_end(int index)
 }
 
 /* Is this channel there on this machine: were both ends built? */
-static bool
+bool
 channel_present(const struct channel *ch)
 {
 	const struct component *client = channel_end(ch->conf->client);
 	const struct component *server = channel_end(ch->conf->server);
 
 	return (client == NULL || client->state != STATE_ABSENT) && server->state != STATE_ABSENT;
+}
+
+static bool
+is_stream(const struct channel *ch)
+{
+	return ch->conf->type == CHANNEL_STREAM || ch->conf->type == CHANNEL_LOG;
+}
+
+/* The number of a disk or file system in its world's list (proto/world.h). */
+static unsigned
+world_number(const struct channel *ch)
+{
+	unsigned n = 0;
+
+	for (const struct channel *c = tessera.channel; c != ch; c++)
+		n += c->conf->client == ch->conf->client && !is_stream(c) && channel_present(c);
+	return n;
 }
 
 /* The bit that a channel has in the Notification of its end `index`. */
@@ -35,6 +54,8 @@ channel_bit(const struct channel *ch, int index)
 
 	if (index == CONF_INIT)
 		return (uint64_t)1 << INIT_BIT_LOG;
+	if (tessera.component[index].conf->world && !is_stream(ch))
+		return (uint64_t)WORLD_BIT_CHANNEL << world_number(ch);
 	if (tessera.component[index].conf->world)
 		return ch->conf->type == CHANNEL_LOG ? WORLD_BIT_LOG : WORLD_BIT_CONSOLE;
 	for (const struct channel *c = tessera.channel; c != ch; c++)
@@ -51,8 +72,49 @@ channel_bit(const struct channel *ch, int index)
 void
 channel_write_header(const struct channel *ch)
 {
-	stream_format(ch->address, ch->conf->size, ch->conf->type == CHANNEL_LOG);
-	dcache_clean(ch->address, sizeof(struct stream));
+	struct block_channel *block = ch->address;
+	struct fs_channel *fs = ch->address;
+
+	switch (ch->conf->type) {
+	case CHANNEL_BLOCK:
+		block->magic = BLOCK_MAGIC;
+		block->version = BLOCK_VERSION;
+		dcache_clean(block, sizeof block->magic + sizeof block->version);
+		break;
+	case CHANNEL_FS:
+		fs->magic = FS_MAGIC;
+		fs->version = FS_VERSION;
+		dcache_clean(fs, sizeof fs->magic + sizeof fs->version);
+		break;
+	default:
+		stream_format(ch->address, ch->conf->size, ch->conf->type == CHANNEL_LOG);
+		dcache_clean(ch->address, sizeof(struct stream));
+	}
+}
+
+void
+channels_number(void)
+{
+	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
+		struct channel *ch = &tessera.channel[i];
+
+		ch->client_bit = channel_bit(ch, ch->conf->client);
+	}
+}
+
+/* What a component's channels take of its address space. */
+uint64_t
+channels_bytes(const struct component *c)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
+		const struct conf_channel *ch = &tessera.conf.channel[i];
+
+		if (ch->client == (int)c->index || ch->server == (int)c->index)
+			sum += ch->size;
+	}
+	return sum;
 }
 
 static enum error
@@ -106,6 +168,12 @@ describe(struct component_channel *d, const struct channel *ch, bool server)
 	d->type = ch->conf->type;
 	d->role = server ? CHANNEL_SERVER : CHANNEL_CLIENT;
 	d->bit = server ? ch->server_bit : ch->client_bit;
+	if (!is_stream(ch) && ch->conf->client >= 0)
+		d->window = tessera.component[ch->conf->client].conf->window;
+	if (ch->conf->type == CHANNEL_BLOCK) {
+		d->windows = ch->conf->windows;
+		memcpy(d->part, ch->conf->part, sizeof d->part);
+	}
 }
 
 /* The capability to ring the other end, or for calls the Endpoint itself. */
@@ -162,7 +230,7 @@ channels_drained(void)
 		const struct channel *ch = &tessera.channel[i];
 		const struct stream *s = ch->address;
 
-		if (s == NULL || channel_end(ch->conf->server)->state != STATE_RUNNING)
+		if (s == NULL || !is_stream(ch) || channel_end(ch->conf->server)->state != STATE_RUNNING)
 			continue;
 		if (s->ring[0].head != s->ring[0].tail)
 			return false;

@@ -13,17 +13,19 @@
  * record, the IPC buffer, the stack.  All memory that the budget has left when
  * everything is made becomes the heap region.
  */
+#include "device.h"
 #include "init.h"
 
 enum {
 	STACK_PAGES = 8,
 	SEGMENTS_LOW = COMPONENT_IMAGE_BASE,
 	TABLES_BASE = 7,		/* root, level 2, image, stack, channels, devices, spare */
-	PART_INFO = SEGMENT_SLOTS, PART_IPC, PART_STACK,
+	PART_INFO = SEGMENT_SLOTS, PART_IPC, PART_STACK, PART_HOSTS,
 	PARTS,
 	DEVICE_BIT_FIRST = 32,
 	INFO_RIGHTS = RIGHT_READ,
-	ATTIC_BITS = 5,			/* channels, registers, log, keep */
+	ATTIC_SLOTS = 48,		/* channels, registers, log, keep, DMA memory */
+	CONFIG_SLOTS = 64,		/* pieces of configuration spaces */
 };
 
 /* Make one object of the component's budget; say which one failed. */
@@ -68,6 +70,51 @@ give_mapped(struct component *c, uint32_t frame, uint64_t offset, uint64_t bytes
 	return e;
 }
 
+/* Bring a Frame within the reach of a device; it goes with c's attic. */
+enum error
+give_io(struct component *c, uint32_t frame, uint64_t bytes, uint32_t space, uint64_t iova)
+{
+	const unsigned rights = RIGHT_READ | RIGHT_WRITE;
+	enum error e = cnode_mint_frame(INIT_SLOT_CNODE, c->temporary, 0, frame, rights, 0, bytes);
+
+	if (e != OK)
+		return e;
+	e = frame_map_io(c->temporary, space, iova, rights);
+	if (e == OK)
+		e = cnode_move(c->made.attic, c->attic_used++, 0, c->temporary);
+	if (e != OK)
+		cnode_delete(INIT_SLOT_CNODE, c->temporary);
+	return e;
+}
+
+enum error
+give_device(struct component *c, uint64_t base, uint64_t bytes, uint64_t vaddr)
+{
+	uint64_t offset, n;
+	uint32_t frame;
+	enum error e = OK;
+
+	for (; bytes > 0 && e == OK; base += n, vaddr += n, bytes -= n) {
+		e = device_block(base, &frame, &offset, &n);
+		if (e != OK)
+			return e;
+		n = n < bytes ? n : bytes;
+		e = give_mapped(c, frame, offset, n, vaddr, RIGHT_READ | RIGHT_WRITE, MAP_DEVICE);
+	}
+	return e;
+}
+
+static unsigned
+attic_bits(const struct component *c)
+{
+	unsigned slots = ATTIC_SLOTS + (c->conf->pci_config ? CONFIG_SLOTS : 0);
+
+	for (unsigned i = 0; i < tessera.conf.lend_count; i++)
+		if (tessera.conf.lend[i].from == (int)c->index && !c->conf->world)
+			slots += HEAP_SLOTS;
+	return log2_up(slots);
+}
+
 enum error
 make_cnodes(struct component *c, unsigned size_bits)
 {
@@ -75,7 +122,7 @@ make_cnodes(struct component *c, unsigned size_bits)
 
 	c->attic_used = 1;	/* slot 0 names nothing */
 	if (e == OK)
-		e = make(c, "attic", OBJ_CNODE, ATTIC_BITS, c->made.attic);
+		e = make(c, "attic", OBJ_CNODE, attic_bits(c), c->made.attic);
 	return e;
 }
 
@@ -116,10 +163,11 @@ choose_cpus(struct component *c)
 static void
 take_slots(struct component *c)
 {
-	c->made.cnode = slots_take(4);
+	c->made.cnode = slots_take(5);
 	c->made.vspace = c->made.cnode + 1;
 	c->made.image = c->made.cnode + 2;
 	c->made.attic = c->made.cnode + 3;
+	c->made.dma = c->made.cnode + 4;
 	c->made.parts = slots_take(PARTS);
 	c->made.heap = slots_take(c->conf->world ? MAX_PIECES : HEAP_SLOTS);
 	for (unsigned i = 0; i < c->thread_count; i++) {
@@ -222,6 +270,8 @@ component_prepare(struct component *c)
 		e = prepare_authorities(c);
 	if (e == OK && c->conf->uart)
 		e = prepare_uart(c);
+	if (e == OK && c->conf->pci.wanted)
+		e = driver_prepare(c);
 	if (e == OK && c->conf->world)
 		return world_prepare(c);
 	if (e == OK) {
@@ -287,18 +337,18 @@ map_heap(struct component *c, struct component_info *info)
 {
 	uint64_t watermark, vaddr = COMPONENT_HEAP_BASE;
 	uint32_t device, children;
-	unsigned size_bits, bits;
+	unsigned size_bits, bits, pieces = 0;
 	enum error e;
 
 	e = untyped_info(c->piece[0].slot, &size_bits, &watermark, &device, &children);
 	if (e != OK)
 		return e;
 	watermark = round_up(watermark, PAGE);
-	for (unsigned i = 0; i < HEAP_SLOTS && watermark < (uint64_t)1 << size_bits; i++) {
+	for (; pieces < HEAP_SLOTS && watermark < (uint64_t)1 << size_bits; pieces++) {
 		bits = (unsigned)__builtin_ctzll(watermark);
-		e = make(c, "heap", OBJ_FRAME, bits, c->made.heap + i);
+		e = make(c, "heap", OBJ_FRAME, bits, c->made.heap + pieces);
 		if (e == OK)
-			e = frame_map(c->made.heap + i, c->made.vspace, vaddr,
+			e = frame_map(c->made.heap + pieces, c->made.vspace, vaddr,
 			    RIGHT_READ | RIGHT_WRITE, MAP_NORMAL);
 		if (e != OK)
 			return e;
@@ -307,7 +357,7 @@ map_heap(struct component *c, struct component_info *info)
 	}
 	info->heap_base = COMPONENT_HEAP_BASE;
 	info->heap_size = vaddr - COMPONENT_HEAP_BASE;
-	return OK;
+	return lend_heap(c, pieces);
 }
 
 static enum error
@@ -393,6 +443,8 @@ give_all(struct component *c, struct component_info *info)
 		e = channels_give(c, info, &slot);
 	if (e == OK && c->conf->uart)
 		e = give_uart(c, info, &slot);
+	if (e == OK && c->driver.granted)
+		e = give_pci(c, info, &slot);
 	if (e == OK && c->conf->kernel_log)
 		e = give_kernel_log(c, info);
 	if (e == OK)
@@ -431,6 +483,7 @@ describe(const struct component *c, struct component_info *info)
 	info->wall_time_ns = tessera.boot->wall_time_ns;
 	info->wall_time_ticks = tessera.boot->wall_time_ticks;
 	info->random = next_random();
+	memcpy(info->root_part, tessera.boot->root_part_guid, sizeof info->root_part);
 	memcpy(info->args, c->conf->args, sizeof info->args);
 	memcpy(info->cmdline, tessera.boot->cmdline, sizeof info->cmdline);
 	info->cmdline[sizeof info->cmdline - 1] = '\0';
@@ -468,7 +521,12 @@ thread_make(struct component *c, unsigned i, uint32_t ipc_frame, uint64_t ipc_va
 static unsigned
 table_bits(const struct component *c)
 {
-	return PAGE_BITS + log2_up(TABLES_BASE + (c->conf->memory >> 21));
+	uint64_t tables = TABLES_BASE + (c->conf->memory >> 21) + (channels_bytes(c) >> 21) +
+	    driver_tables(c);
+
+	if (c->conf->pci_config)
+		tables += config_tables();
+	return PAGE_BITS + log2_up(tables);
 }
 
 static enum error
@@ -484,12 +542,27 @@ make_spaces(struct component *c, uint64_t image_bytes)
 	return e;
 }
 
+/* devmgr's page about the hosts, behind the stack. */
+static enum error
+give_hosts(struct component *c, uint64_t offset)
+{
+	static struct device_hosts hosts;
+	enum error e = give_config(c, &hosts);
+
+	if (e == OK)
+		e = frame_write(c->made.image, offset, &hosts, sizeof hosts);
+	if (e == OK)
+		e = map_part(c, PART_HOSTS, offset, PAGE, COMPONENT_HOSTS_VADDR, RIGHT_READ);
+	return e;
+}
+
 /* Everything but running; what fails is cleaned up by component_destroy. */
 static enum error
 build(struct component *c, const struct elf_image *image)
 {
 	static struct component_info info;	/* 4 KiB: too much for the stack's taste */
-	uint64_t offset = 0, bytes = (2 + STACK_PAGES) * PAGE, info_offset;
+	uint64_t offset = 0, bytes = (uint64_t)(2 + STACK_PAGES + c->conf->pci_config) * PAGE;
+	uint64_t info_offset;
 	enum error e;
 
 	for (unsigned i = 0; i < image->segment_count; i++)
@@ -507,6 +580,8 @@ build(struct component *c, const struct elf_image *image)
 	if (e == OK)
 		e = map_part(c, PART_STACK, offset + 2 * PAGE, STACK_PAGES * PAGE,
 		    COMPONENT_STACK_TOP - STACK_PAGES * PAGE, RIGHT_READ | RIGHT_WRITE);
+	if (e == OK && c->conf->pci_config)
+		e = give_hosts(c, offset + (2 + STACK_PAGES) * PAGE);
 	if (e == OK)
 		e = thread_make(c, 0, c->made.parts + PART_IPC, COMPONENT_IPC_VADDR);
 	if (e == OK)
@@ -554,10 +629,12 @@ component_start_threads(struct component *c)
 	return e;
 }
 
-/* One revoke for each Untyped of the budget; a component has one. */
+/* One revoke for each Untyped of the budget; a component has one.  A driver's
+ * device is first refused all memory. */
 void
 component_destroy(struct component *c)
 {
+	driver_unbind(c);
 	for (unsigned i = 0; i < c->piece_count; i++)
 		cnode_revoke(INIT_SLOT_CNODE, c->piece[i].slot);
 	/* A build that failed half way may have left it. */

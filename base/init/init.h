@@ -7,10 +7,12 @@
  *   conf.c       system.conf into struct conf                        (pure)
  *   elf.c        images                                               (pure)
  *   restart.c    restart policy                                       (pure)
+ *   grant.c      what devmgr says, checked                            (pure)
  *   memory.c     slots, Untypeds, writing into Frames
  *   channel.c    channel Frames and doorbells
  *   component.c  build a component from its budget, destroy it
  *   world.c      the same for a personality
+ *   device.c     devmgr's messages; IODevices, IOSpaces, lending
  *   supervise.c  endings: crash reports, restarts, telling peers
  *   power.c      power off and reset, after the logs have drained
  *   say.c        init's own log
@@ -21,9 +23,11 @@
 #include <tessera/abi.h>
 #include <tessera/bootinfo.h>
 #include <tessera/bundle.h>
+#include <tessera/objects.h>
 #include <tessera/runtime.h>
 #include <tessera/stubs.h>
 #include <proto/component.h>
+#include <proto/device.h>
 #include <proto/world.h>
 #include "conf.h"
 #include "elf.h"
@@ -31,11 +35,12 @@
 
 enum {
 	PAGE = 4096,
-	PAGE_BITS = 12,
 	MAX_PIECES = 48,		/* Untypeds of one budget */
 	MAX_THREADS = WORLD_MAX_VCPUS,
 	SEGMENT_SLOTS = ELF_MAX_SEGMENTS,
 	HEAP_SLOTS = 24,
+	MAX_DRIVERS = 12,
+	MAX_VECTORS = 16,		/* of one function */
 };
 
 /* Addresses of init's own, beside those of abi.h. */
@@ -64,12 +69,31 @@ struct component_slots {
 	uint32_t vspace;
 	uint32_t attic;				/* CNode that it cannot reach: what is lent and mapped */
 	uint32_t image;				/* Frame: segments, start record, buffer, stack */
-	uint32_t parts;				/* SEGMENT_SLOTS + 3 mapped parts of it */
+	uint32_t parts;				/* SEGMENT_SLOTS + 4 mapped parts of it */
+	uint32_t dma;				/* Frame, of a driver */
 	uint32_t heap;				/* HEAP_SLOTS; world: MAX_PIECES of RAM */
 	uint32_t thread[MAX_THREADS];
 	uint32_t vcpu[MAX_THREADS];
 	uint32_t sched_context[MAX_THREADS];
 	uint32_t bell[MAX_THREADS];		/* world: of VCPU 1 and up */
+};
+
+/* A driver's function: what init makes for it and keeps through its lives. */
+struct driver {
+	bool granted, enabled;
+	uint32_t matched;			/* functions that it could have had so far */
+	uint32_t device;			/* IODevice; 0: not a driver of one */
+	uint32_t space;				/* IOSpace */
+	uint32_t vector;			/* IRQHandlers */
+	unsigned vector_count;
+	uint32_t vector_bell, fault_bell;
+	uint32_t stream;
+	uint64_t msi_address;
+	uint32_t msi_data;
+	unsigned fault_bit;			/* in init's Notification */
+	bool fault_pending;
+	uint64_t fault_ticks;			/* no line about a fault before */
+	struct device_found found;
 };
 
 struct component {
@@ -90,6 +114,7 @@ struct component {
 	uint32_t keep;				/* Frame that outlives it */
 	uint32_t temporary;			/* on the way into its attic */
 	uint32_t attic_used;			/* slots of it, in this life */
+	struct driver driver;
 
 	struct restart_history history;
 	uint64_t restart_ns;
@@ -112,7 +137,9 @@ struct authority {
 	unsigned target;		/* REQUEST_KILL: index of the component */
 	uint32_t slot;			/* init's Notification with this authority's badge */
 };
-enum { MAX_AUTHORITIES = 48, INIT_BIT_LOG = 0 /* bit numbers */, INIT_BIT_PEER, INIT_BIT_FIRST_AUTHORITY };
+enum { MAX_AUTHORITIES = 46, INIT_BIT_LOG = 0 /* bit numbers */, INIT_BIT_PEER, INIT_BIT_FIRST_AUTHORITY,
+	INIT_BIT_FIRST_FAULT = INIT_BIT_FIRST_AUTHORITY + MAX_AUTHORITIES };
+_Static_assert(INIT_BIT_FIRST_FAULT + MAX_DRIVERS <= 63, "bit 63 says that it is a message");
 
 /* The console UART, if the machine has one that a component was given. */
 struct uart {
@@ -157,11 +184,17 @@ uint64_t memory_left(void);
 enum error memory_carve_rest(struct piece *pieces, unsigned *count, unsigned room);
 enum error frame_write(uint32_t frame, uint64_t offset, const void *bytes, uint64_t count);
 enum error device_frame(uint64_t base, uint64_t bytes, uint32_t slot, uint64_t *offset);
+/* A Frame of init's that covers the device page at `at`, and where it is in it. */
+enum error device_block(uint64_t at, uint32_t *frame, uint64_t *offset, uint64_t *bytes_left);
 unsigned log2_up(uint64_t n);
 static inline uint64_t round_up(uint64_t n, uint64_t to) { return (n + to - 1) & ~(to - 1); }
 
 /* channel.c */
 enum error channels_make(void);
+/* Which channels are there is known: worlds' numbers of theirs follow. */
+void channels_number(void);
+bool channel_present(const struct channel *ch);
+uint64_t channels_bytes(const struct component *c);
 /* Put a component's ends of all its channels into its CNode and VSpace. */
 enum error channels_give(struct component *c, struct component_info *info, uint32_t *slot);
 void channel_write_header(const struct channel *ch);
@@ -178,6 +211,10 @@ enum error make(struct component *c, const char *what, enum object_type type, un
 enum error give(struct component *c, uint32_t at, uint32_t slot, unsigned rights, uint64_t badge);
 enum error give_mapped(struct component *c, uint32_t frame, uint64_t offset, uint64_t bytes,
     uint64_t vaddr, unsigned rights, unsigned attributes);
+/* Into an IOSpace, for as long as c lives. */
+enum error give_io(struct component *c, uint32_t frame, uint64_t bytes, uint32_t space, uint64_t iova);
+/* Device pages of a physical range, mapped at vaddr. */
+enum error give_device(struct component *c, uint64_t base, uint64_t bytes, uint64_t vaddr);
 enum error make_cnodes(struct component *c, unsigned size_bits);
 enum error give_authorities(struct component *c, struct component_info *info, uint32_t *slot);
 enum error thread_make(struct component *c, unsigned i, uint32_t ipc_frame, uint64_t ipc_vaddr);
@@ -193,6 +230,9 @@ void supervise_message(const struct msg *m);
 void supervise_kill(unsigned target, unsigned holder);
 uint64_t supervise_restarts(void);	/* do those that are due; ticks of the next, 0: none */
 bool launch(struct component *c);
+
+/* main.c */
+void start_waiting(void);
 
 /* power.c */
 _Noreturn void power_down(bool reset, const char *who);

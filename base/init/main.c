@@ -4,6 +4,7 @@
  * what system.conf says, then supervises.  Start reading here; init.h lists
  * the other files.
  */
+#include "device.h"
 #include "init.h"
 
 struct system tessera;
@@ -112,13 +113,14 @@ open_log(void)
 	}
 }
 
-static void
-start_all(void)
+/* Who does not depend on devices, or on what is not known of them yet. */
+void
+start_waiting(void)
 {
 	for (unsigned i = 0; i < tessera.conf.component_count; i++) {
 		struct component *c = &tessera.component[i];
 
-		if (c->state == STATE_BUILT && !launch(c))
+		if (c->state == STATE_BUILT && !device_waits(c) && !launch(c))
 			c->state = STATE_ENDED;
 	}
 }
@@ -147,20 +149,24 @@ do_bits(uint64_t bits)
 	for (unsigned i = 0; i < tessera.authority_count; i++)
 		if (bits >> (INIT_BIT_FIRST_AUTHORITY + i) & 1)
 			do_request(&tessera.authority[i]);
+	device_fault_bits(bits);
 }
 
 static _Noreturn void
 supervise(void)
 {
 	struct msg m = { 0 };
-	uint64_t deadline;
+	uint64_t deadline, device;
 	enum error e;
 
 	for (;;) {
+		device = device_deadlines();
 		deadline = supervise_restarts();
+		if (deadline == 0 || (device != 0 && device < deadline))
+			deadline = device;
 		e = sys_recv(tessera.fault_endpoint, &m, tessera.reply, deadline);
 		if (e != OK)
-			continue;	/* a restart is due */
+			continue;	/* something is due */
 		if (badge_is_message(m.badge))
 			supervise_message(&m);
 		else
@@ -183,6 +189,7 @@ component_start(const struct init_info *info)
 	open_log();
 	say("%u components, %u channels, %u CPUs", tessera.conf.component_count,
 	    tessera.conf.channel_count, info->cpu_count);
-	start_all();
+	start_waiting();
+	device_start();
 	supervise();
 }

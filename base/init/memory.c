@@ -216,3 +216,63 @@ device_frame(uint64_t base, uint64_t bytes, uint32_t slot, uint64_t *offset)
 	}
 	return ERR_RANGE;
 }
+
+/* Device memory of PCI hosts, in the largest Frames that there can be: drivers
+ * get page ranges of them. */
+enum { MAX_BLOCKS = 64, BLOCK_MAX_BITS = 30 };
+static struct block {
+	uint64_t base;
+	unsigned bits;
+	uint32_t slot;
+} blocks[MAX_BLOCKS];
+static unsigned block_count;
+
+static const struct block *
+block_find(uint64_t at)
+{
+	for (unsigned i = 0; i < block_count; i++)
+		if (at - blocks[i].base < (uint64_t)1 << blocks[i].bits)
+			return &blocks[i];
+	return NULL;
+}
+
+static enum error
+block_make(uint64_t at)
+{
+	const struct init_info *info = tessera.info;
+	struct block *b = &blocks[block_count];
+
+	if (block_count == MAX_BLOCKS)
+		return ERR_LIMIT;
+	for (unsigned i = 0; i < info->untyped_count && i < INIT_MAX_UNTYPED; i++) {
+		const struct init_untyped *u = &info->untyped[i];
+		enum error e;
+
+		if (!u->device || at < u->base || at - u->base >= (uint64_t)1 << u->size_bits)
+			continue;
+		b->bits = u->size_bits < BLOCK_MAX_BITS ? u->size_bits : BLOCK_MAX_BITS;
+		b->base = at & ~(((uint64_t)1 << b->bits) - 1);
+		b->slot = slots_take(1);
+		e = untyped_retype(u->slot, OBJ_FRAME, b->bits, 0, b->slot, 1, b->base - u->base);
+		block_count += e == OK;
+		return e;
+	}
+	return ERR_RANGE;
+}
+
+enum error
+device_block(uint64_t at, uint32_t *frame, uint64_t *offset, uint64_t *bytes_left)
+{
+	const struct block *b = block_find(at);
+	enum error e = OK;
+
+	if (b == NULL)
+		e = block_make(at);
+	if (e != OK)
+		return e;
+	b = block_find(at);
+	*frame = b->slot;
+	*offset = at - b->base;
+	*bytes_left = ((uint64_t)1 << b->bits) - *offset;
+	return OK;
+}

@@ -3,6 +3,7 @@
  * What happens when a component ends: a crash report, one revoke, its peers are
  * told, and by its restart policy it is built anew.  Rings keep their state.
  */
+#include "device.h"
 #include "init.h"
 
 /*
@@ -229,7 +230,8 @@ supervise_message(const struct msg *m)
 		component_ended(c, m->words[0] == 0 ? ENDED_DONE : ENDED_FAILED);
 		break;
 	default:
-		refuse();
+		if (!device_message(c, m))
+			refuse();
 	}
 }
 

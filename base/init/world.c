@@ -11,9 +11,9 @@
 #include "init.h"
 
 enum {
-	CORE_BITS = 21,			/* for CNode, tables, threads, VCPUs */
+	CORE_BITS = 21,			/* for tables, threads, VCPUs, a small CNode */
+	CNODE_SPARE = 256,		/* slots of the world's own beside one for each block lent */
 	TABLES_FIXED = 6,		/* root, level 2 of the low GiB, channels, spare */
-	VCPU_BITS = PAGE_BITS,
 };
 
 static const uint64_t BLOCK = 2u << 20;
@@ -37,7 +37,7 @@ sort_pieces(struct piece *p, unsigned n)
 static enum error
 carve_fixed(struct component *c)
 {
-	uint64_t left = c->conf->memory - ((uint64_t)1 << CORE_BITS);
+	uint64_t left = c->conf->memory - ((uint64_t)1 << c->piece[0].size_bits);
 	enum error e;
 
 	while (left >= BLOCK && c->piece_count < MAX_PIECES) {
@@ -55,15 +55,41 @@ carve_fixed(struct component *c)
 	return OK;
 }
 
+static unsigned
+lend_count(const struct component *c)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < tessera.conf.lend_count; i++)
+		n += tessera.conf.lend[i].from == (int)c->index;
+	return n;
+}
+
+/* Slots for every 2 MiB of its memory, once for each driver that it lends to. */
+static unsigned
+cnode_bits(const struct component *c, uint64_t bytes)
+{
+	uint64_t slots = WORLD_SLOT_FIRST_FREE + CNODE_SPARE + (bytes / BLOCK + 1) * lend_count(c);
+	unsigned bits = lend_count(c) == 0 ? WORLD_CNODE_BITS : log2_up(slots);
+
+	return bits > CNODE_BITS_MAX ? CNODE_BITS_MAX : bits;
+}
+
 /* `memory rest` is carved when everybody else has theirs (main.c). */
 enum error
 world_prepare(struct component *c)
 {
 	enum error e;
 
-	c->piece[0].size_bits = CORE_BITS;
+	uint64_t most = c->conf->memory_rest ? memory_left() : c->conf->memory;
+	uint64_t cnode = (uint64_t)1 << (cnode_bits(c, most) + SLOT_BITS);
+
+	/* half of the least is more than all but the CNode takes */
+	c->piece[0].size_bits = log2_up(cnode + ((uint64_t)1 << (CORE_BITS - 1)));
+	if (c->piece[0].size_bits < CORE_BITS)
+		c->piece[0].size_bits = CORE_BITS;
 	c->piece_count = 1;
-	e = memory_carve(OBJ_UNTYPED, CORE_BITS, c->piece[0].slot);
+	e = memory_carve(OBJ_UNTYPED, c->piece[0].size_bits, c->piece[0].slot);
 	if (e == OK && c->conf->memory_rest)
 		e = memory_carve_rest(c->piece, &c->piece_count, MAX_PIECES);
 	else if (e == OK)
@@ -110,6 +136,7 @@ table_bits(const struct component *c, const struct bundle_entry *archive)
 
 	if (archive != NULL)
 		tables += archive->size / BLOCK + 2;
+	tables += channels_bytes(c) / BLOCK;
 	return PAGE_BITS + log2_up(tables);
 }
 
@@ -122,7 +149,7 @@ make_spaces(struct component *c, const struct bundle_entry *archive)
 	if (e == OK)
 		e = vspace_set_personality(c->made.vspace);
 	if (e == OK)
-		e = make_cnodes(c, WORLD_CNODE_BITS);
+		e = make_cnodes(c, cnode_bits(c, ram_bytes(c)));
 	return e;
 }
 
@@ -181,31 +208,77 @@ give_archive(struct component *c, const struct bundle_entry *archive, struct wor
 	    info->archive.base, RIGHT_READ, MAP_NORMAL);
 }
 
-/* The world is the client of one stream and one log (system.conf sees to it). */
+static void
+describe_channel(struct world_channel *to, const struct channel *ch, uint64_t ipa)
+{
+	memcpy(to->name, ch->conf->name, sizeof to->name);
+	memcpy(to->peer, ch->conf->server_name, sizeof to->peer);
+	to->address = ipa;
+	to->size = ch->conf->size;
+	to->type = ch->conf->type;
+	to->window = tessera.component[ch->conf->client].conf->window;
+}
+
+/* The world is the client of one stream and one log (system.conf sees to it),
+ * and of disks and file systems in the order of system.conf. */
 static enum error
 give_channels(struct component *c, struct world_info *info)
 {
 	uint64_t ipa = WORLD_CHANNEL_BASE;
+	uint32_t bell;
 	enum error e = OK;
 
 	for (unsigned i = 0; i < tessera.conf.channel_count && e == OK; i++) {
 		const struct channel *ch = &tessera.channel[i];
-		bool is_log = ch->conf->type == CHANNEL_LOG;
 
-		if (ch->conf->client != (int)c->index ||
-		    channel_end(ch->conf->server)->state == STATE_ABSENT)
+		if (ch->conf->client != (int)c->index || !channel_present(ch))
 			continue;
 		channel_write_header(ch);
 		e = give_mapped(c, ch->frame, 0, ch->conf->size, ipa,
 		    RIGHT_READ | RIGHT_WRITE, MAP_NORMAL);
-		if (e == OK)
-			e = give(c, is_log ? WORLD_SLOT_LOG_BELL : WORLD_SLOT_CONSOLE_BELL,
-			    channel_end(ch->conf->server)->bell, RIGHT_WRITE, ch->server_bit);
-		if (is_log)
+		if (ch->conf->type == CHANNEL_LOG) {
+			bell = WORLD_SLOT_LOG_BELL;
 			info->log = ipa;
-		else
+		} else if (ch->conf->type == CHANNEL_STREAM) {
+			bell = WORLD_SLOT_CONSOLE_BELL;
 			info->console = ipa;
+		} else {
+			bell = WORLD_SLOT_CHANNEL_BELL + info->channel_count;
+			describe_channel(&info->channel[info->channel_count++], ch, ipa);
+		}
+		if (e == OK)
+			e = give(c, bell, channel_end(ch->conf->server)->bell, RIGHT_WRITE,
+			    ch->server_bit);
 		ipa += ch->conf->size;
+	}
+	return e;
+}
+
+/* What it needs to lend pages itself (proto/world.h, Lending). */
+static enum error
+give_lending(struct component *c, struct world_info *info)
+{
+	uint64_t ipa = WORLD_RAM_BASE;
+	enum error e;
+
+	e = give(c, WORLD_SLOT_CNODE, c->made.cnode, RIGHT_READ | RIGHT_WRITE, 0);
+	for (unsigned i = 0; i < tessera.conf.lend_count && e == OK; i++) {
+		const struct conf_lend *l = &tessera.conf.lend[i];
+		struct component *to = &tessera.component[l->to];
+
+		if (l->from != (int)c->index || to->state == STATE_ABSENT)
+			continue;
+		e = give(c, WORLD_SLOT_SPACE + info->lend_count, to->driver.space,
+		    RIGHT_READ | RIGHT_WRITE, c->conf->window);
+		memcpy(info->lend[info->lend_count].driver, l->to_name, sizeof info->lend->driver);
+		info->lend[info->lend_count++].window = c->conf->window;
+	}
+	for (unsigned i = 1; i < c->piece_count && info->lend_count != 0 && e == OK; i++) {
+		uint64_t bytes = (uint64_t)1 << c->piece[i].size_bits;
+
+		e = give(c, WORLD_SLOT_RAM + i - 1, c->made.heap + i - 1, RIGHT_READ | RIGHT_WRITE, 0);
+		info->piece[info->piece_count++] = (struct world_range){ ipa, bytes };
+		ipa += bytes;
 	}
 	return e;
 }
@@ -298,6 +371,7 @@ describe(const struct component *c, struct world_info *info)
 	if (boot->cmdline[0] != '\0')
 		format(info->cmdline + n, sizeof info->cmdline - n, "%s%s", n == 0 ? "" : " ",
 		    boot->cmdline);
+	memcpy(info->root_part, boot->root_part_guid, sizeof info->root_part);
 	memcpy(info->hostname, c->conf->hostname, sizeof info->hostname);
 }
 
@@ -309,6 +383,7 @@ build(struct component *c, const struct elf_image *image)
 	enum error e;
 
 	describe(c, &info);
+	info.cnode_bits = cnode_bits(c, ram_bytes(c));
 	e = make_spaces(c, archive);
 	if (e == OK)
 		e = map_ram(c, &info);
@@ -318,6 +393,8 @@ build(struct component *c, const struct elf_image *image)
 		e = give_archive(c, archive, &info);
 	if (e == OK)
 		e = give_channels(c, &info);
+	if (e == OK)
+		e = give_lending(c, &info);
 	if (e == OK)
 		e = give_power(c);
 	if (e == OK)

@@ -36,6 +36,17 @@ parse_file(const char *path)
 
 #define A "component a\nimage a\nmemory 128K\npriority 10\n"
 #define B "component b\nimage b\nmemory 128K\npriority 10\n"
+static const struct conf_component *
+component(const char *name)
+{
+	static const struct conf_component none;
+
+	for (unsigned i = 0; i < conf.component_count; i++)
+		if (strcmp(conf.component[i].name, name) == 0)
+			return &conf.component[i];
+	return &none;
+}
+
 #define D "device pci class=010802\n"
 #define W "world w\nimage w\nmemory rest\npriority 5\n"
 
@@ -43,22 +54,23 @@ static void
 the_normal_system_is_valid(void)
 {
 	CHECK(parse_file("../../system.conf"));
-	CHECK(conf.component_count == 3 && conf.channel_count == 5);
-	CHECK(conf.component[2].world && conf.component[2].memory_rest && conf.component[2].power);
-	CHECK(!conf.component[0].power && !conf.component[1].power);
-	CHECK(conf.component[0].image[1].uart == BOOT_UART_16550);
-	CHECK(conf.component[0].delay_ns == 10000000 && conf.component[0].limit == 50);
+	CHECK(component("linux")->world && component("linux")->memory_rest && component("linux")->power);
+	CHECK(component("uart")->image[1].uart == BOOT_UART_16550);
+	CHECK(component("uart")->delay_ns == 10000000 && component("uart")->limit == 50);
+	CHECK(component("devmgr")->pci_config && component("nvme0")->pci.class_code == 0x010802);
 	CHECK(conf.channel[0].type == CHANNEL_STREAM && conf.channel[0].size == 65536);
 	CHECK(conf.channel[0].client == 1 && conf.channel[0].server == 0);
 	CHECK(conf.channel[2].client == CONF_INIT);
+	for (unsigned i = 0; i < conf.component_count; i++)
+		CHECK(conf.component[i].power == conf.component[i].world);
 }
 
 static void
 the_chaos_system_is_valid(void)
 {
 	CHECK(parse_file("../../test/chaos/system.conf"));
-	CHECK(conf.component[2].kill_count == 1 && conf.component[2].kill[0] == 0);
-	CHECK(strcmp(conf.component[2].args, "20 8000 20 400") == 0);
+	CHECK(component("chaos")->kill_count == 1 && component("chaos")->kill[0] == 0);
+	CHECK(strcmp(component("chaos")->args, "20 8000 20 400") == 0);
 }
 
 static void
