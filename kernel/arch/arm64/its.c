@@ -188,7 +188,7 @@ its_start(struct its *its, const struct bootinfo *boot, uint32_t n, unsigned cpu
 	uint64_t typer, limit = arch_now() + sysreg_read("cntfrq_el0");
 	uint32_t device_bits;
 
-	its->base = boot->gic.its[n].base;
+	*its = (struct its){ .base = boot->gic.its[n].base };
 	mmio_write32(its->base + GITS_CTLR, 0);
 	while ((mmio_read32(its->base + GITS_CTLR) >> 31) == 0)	/* Quiescent */
 		if (arch_now() > limit)

@@ -86,7 +86,7 @@ struct smmu {
 };
 
 static struct smmu smmus[BOOT_MAX_SMMU];
-static bool tables_coherent = true;
+static bool tables_coherent;
 static const struct bootinfo *boot_info;
 
 bool
@@ -602,13 +602,13 @@ smmu_init(const struct bootinfo *boot)
 	const char *why;
 
 	boot_info = boot;
+	tables_coherent = true;
 	for (uint32_t i = 0; i < boot->smmu_count; i++) {
 		struct smmu *s = &smmus[i];
 
 		if (boot->smmu[i].size < SMMU_BYTES)
 			panic("an SMMU with too few registers");
-		s->base = boot->smmu[i].base;
-		s->coherent = boot->smmu[i].coherent != 0;
+		*s = (struct smmu){ .base = boot->smmu[i].base, .coherent = boot->smmu[i].coherent != 0 };
 		tables_coherent = tables_coherent && s->coherent;
 		why = start(s, &boot->smmu[i]);
 		if (why != NULL) {
