@@ -206,6 +206,7 @@ start_take(struct gpt *g, const uint8_t *p)
 	/* Boot code that a tool put there may cost the mark, not the table. */
 	if (mbr != NULL && strcmp(mbr, "no protective MBR") != 0) {
 		format(g->why, sizeof g->why, "%s", mbr);
+		g->seen = true;
 		g->step = GPT_DONE;
 		return;
 	}
