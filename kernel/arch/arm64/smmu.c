@@ -19,10 +19,11 @@
 enum {
 	IDR0 = 0x0, IDR1 = 0x4, IDR5 = 0x14, CR0 = 0x20, CR0ACK = 0x24, CR1 = 0x28, CR2 = 0x2c,
 	GBPA = 0x44, IRQ_CTRL = 0x50, IRQ_CTRLACK = 0x54, GERROR = 0x60, GERRORN = 0x64,
-	STRTAB_BASE = 0x80, STRTAB_BASE_CFG = 0x88, CMDQ_BASE = 0x90, CMDQ_PROD = 0x98,
+	GERROR_IRQ_CFG0 = 0x68, EVENTQ_IRQ_CFG0 = 0xb0, STRTAB_BASE = 0x80, STRTAB_BASE_CFG = 0x88, CMDQ_BASE = 0x90, CMDQ_PROD = 0x98,
 	CMDQ_CONS = 0x9c, EVENTQ_BASE = 0xa0, EVENTQ_PROD = 0x100a8, EVENTQ_CONS = 0x100ac,
 	SMMU_BYTES = 0x20000,		/* two pages of 64 KiB */
 
+	IDR0_HYP = 1 << 9, IDR0_MSI = 1 << 13,
 	IDR0_S1P = 1 << 1, IDR0_AARCH64 = 2 << 2, IDR0_TWO_LEVEL = 1 << 27,
 	IDR0_STALL_FORCED = 2 << 24, IDR0_STALL = 3 << 24,
 	IDR1_PRESET = 1 << 30 | 1 << 29, IDR5_4K = 1 << 4,
@@ -553,9 +554,16 @@ set_cr0(const struct smmu *s, uint32_t value)
 	return becomes(s->base + CR0ACK, CR0_SMMUEN | CR0_EVENTQEN | CR0_CMDQEN, value);
 }
 
+/* By wire: an address of zero is no message (3.18). */
 static void
 interrupts_init(struct smmu *s, const struct boot_smmu *info)
 {
+	mmio_write32(s->base + IRQ_CTRL, 0);
+	becomes(s->base + IRQ_CTRLACK, IRQ_GERROR | IRQ_EVENTQ, 0);
+	if ((mmio_read32(s->base + IDR0) & IDR0_MSI) != 0) {
+		mmio_write64(s->base + GERROR_IRQ_CFG0, 0);
+		mmio_write64(s->base + EVENTQ_IRQ_CFG0, 0);
+	}
 	mmio_write32(s->base + GERRORN, mmio_read32(s->base + GERROR));
 	s->event_intid = info->event_intid;
 	s->gerror_intid = info->gerror_intid;
@@ -581,7 +589,8 @@ start(struct smmu *s, const struct boot_smmu *info)
 	if (!set_cr0(s, CR0_CMDQEN))
 		return "does not answer";
 	command(s, CMD_CFGI_ALL, 31);
-	command(s, CMD_TLBI_EL2_ALL, 0);
+	if ((mmio_read32(s->base + IDR0) & IDR0_HYP) != 0)
+		command(s, CMD_TLBI_EL2_ALL, 0);
 	command(s, CMD_TLBI_NSNH_ALL, 0);
 	sync(s);
 	if (!set_cr0(s, CR0_CMDQEN | CR0_EVENTQEN))

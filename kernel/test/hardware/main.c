@@ -365,7 +365,7 @@ random_worlds_with_caches_not_seen(void)
 static void
 random_worlds_on_a_small_smmu(void)
 {
-	struct smmu_traits small = { .stream_bits = 5 };
+	struct smmu_traits small = { .stream_bits = 5, .hyp_and_msi = true };
 
 	machine(false, &small, false, true);
 	start();

@@ -41,6 +41,7 @@ enum { MODEL_SMMUS = 2 };
 struct smmu_traits {
 	uint32_t stream_bits;
 	bool has_abort;			/* GBPA is there */
+	bool hyp_and_msi;		/* commands and registers that others have not */
 	bool hung;			/* executes no commands */
 };
 void smmu_model_reset(const struct smmu_traits *traits);

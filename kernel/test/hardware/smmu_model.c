@@ -22,7 +22,7 @@ struct translation {
 
 static struct model {
 	struct smmu_traits is;
-	uint32_t cr0, cr1, cr2, gbpa, irq, gerror, gerrorn, table_config;
+	uint32_t cr0, cr1, cr2, gbpa, irq, wired, gerror, gerrorn, table_config;
 	uint32_t prod, cons, event_prod, event_cons;
 	uint64_t table, commands, events;
 	struct config config[CACHED];
@@ -102,6 +102,8 @@ execute(struct model *m, uint64_t w0, uint64_t w1)
 		forget_translations(m, false, asid, true, w1 & ~0xfffull);
 		break;
 	case 0x20:
+		EXPECT(m->is.hyp_and_msi);
+		break;
 	case 0x30:
 		forget_translations(m, true, 0, false, 0);
 		break;
@@ -133,7 +135,8 @@ static uint64_t
 read_register(const struct model *m, uint32_t offset)
 {
 	switch (offset) {
-	case 0x00: return 1u << 1 | 2u << 2 | 1u << 24 | (m->is.stream_bits > 6 ? 1u << 27 : 0);
+	case 0x00: return 1u << 1 | 2u << 2 | 1u << 24 | (m->is.stream_bits > 6 ? 1u << 27 : 0) |
+		(m->is.hyp_and_msi ? 1u << 9 | 1u << 13 : 0);
 	case 0x04: return 19u << 21 | 19u << 16 | m->is.stream_bits;
 	case 0x14: return 1u << 4 | 4;
 	case 0x24: return m->cr0;
@@ -152,14 +155,19 @@ write_register(struct model *m, uint32_t offset, uint64_t value, unsigned bytes)
 {
 	bool on = (m->cr0 & 1) != 0;
 
-	EXPECT(bytes == (offset == 0x80 || offset == 0x90 || offset == 0xa0 ? 8u : 4u));
+	EXPECT(bytes == (offset == 0x68 || offset == 0xb0 || offset == 0x80 || offset == 0x90 || offset == 0xa0 ? 8u : 4u));
 	switch (offset) {
-	case 0x20: m->cr0 = (uint32_t)value; break;
+	case 0x20:
+		m->cr0 = (uint32_t)value;
+		EXPECT((m->cr0 & 1) == 0 || (m->irq == 5 && (!m->is.hyp_and_msi || m->wired == 5)));
+		break;
 	case 0x28: EXPECT(!on); m->cr1 = (uint32_t)value; break;
 	case 0x2c: EXPECT(!on); m->cr2 = (uint32_t)value; break;
 	case 0x44: m->gbpa = m->is.has_abort ? (uint32_t)value & 0x7fffffff : 0; break;
 	case 0x50: m->irq = (uint32_t)value; break;
 	case 0x64: m->gerrorn = (uint32_t)value; break;
+	case 0x68:
+	case 0xb0: EXPECT(m->irq == 0 && value == 0); m->wired |= offset == 0x68 ? 1 : 4; break;
 	case 0x80: EXPECT(!on); m->table = value; break;
 	case 0x88: EXPECT(!on); m->table_config = (uint32_t)value; break;
 	case 0x90: EXPECT((m->cr0 & 8) == 0); m->commands = value; break;

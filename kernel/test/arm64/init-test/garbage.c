@@ -79,11 +79,14 @@ fill(uint32_t untyped, uint32_t box)
 		{ OBJ_THREAD, 0 }, { OBJ_VCPU, 0 }, { OBJ_SCHED_CONTEXT, 0 }, { OBJ_ENDPOINT, 0 },
 		{ OBJ_NOTIFICATION, 0 }, { OBJ_REPLY, 0 }, { OBJ_FRAME, 12 }, { OBJ_FRAME, 16 },
 		{ OBJ_VSPACE, 15 }, { OBJ_CNODE, 4 }, { OBJ_UNTYPED, 15 }, { OBJ_THREAD, 0 },
+		{ OBJ_IO_SPACE, 15 }, { OBJ_IO_DEVICE, 0 }, { OBJ_IO_DEVICE, 0 },
 	};
 	uint32_t slot = slot_new(), at = 1;
 
 	for (unsigned i = 0; i < sizeof(what) / sizeof(what[0]); i++) {
 		must("fill", untyped_retype(untyped, what[i].type, what[i].size_bits, 0, slot, 1, 0));
+		if (what[i].type == OBJ_IO_DEVICE)	/* no function has these numbers */
+			must("assign", io_control_assign(INIT_SLOT_IO_CONTROL, slot, 0, 0xf8 + i, 0, 0xf8 + i));
 		must("move", cnode_move(box, at++, 0, slot));
 	}
 	must("copy", cnode_copy(box, at++, 0, box, RIGHTS_ALL));
