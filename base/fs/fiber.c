@@ -30,6 +30,7 @@ static const uint64_t CANARY = 0x7465737365726121ULL;
 struct fiber {
 	struct fiber *next;		/* in a queue, or of the free ones */
 	struct fiber *all_next, **all_link;
+	void *owner;
 	void (*function)(void *);
 	void *argument;
 	uint8_t *stack;
@@ -40,7 +41,7 @@ struct fiber {
 static struct fiber_queue ready;
 static struct fiber *running, *spare, *all;
 static struct machine scheduler;
-static unsigned count, spares;
+static unsigned spares;
 
 enum { SPARES = 64 };
 
@@ -169,7 +170,6 @@ fiber_release(struct fiber *fiber)
 	*fiber->all_link = fiber->all_next;
 	if (fiber->all_next != NULL)
 		fiber->all_next->all_link = fiber->all_link;
-	count--;
 	if (spares >= SPARES) {
 		free(fiber->stack);
 		free(fiber);
@@ -181,7 +181,7 @@ fiber_release(struct fiber *fiber)
 }
 
 bool
-fiber_start(void (*function)(void *), void *argument)
+fiber_start(void *owner, void (*function)(void *), void *argument)
 {
 	struct fiber *fiber = fiber_make();
 
@@ -189,13 +189,13 @@ fiber_start(void (*function)(void *), void *argument)
 		return false;
 	fiber->function = function;
 	fiber->argument = argument;
+	fiber->owner = owner;
 	fiber->ended = false;
 	fiber->all_next = all;
 	fiber->all_link = &all;
 	if (all != NULL)
 		all->all_link = &fiber->all_next;
 	all = fiber;
-	count++;
 	machine_prepare(fiber);
 	push(&ready, fiber);
 	return true;
@@ -255,20 +255,21 @@ fiber_yield(void)
 	machine_to_scheduler(running);
 }
 
-unsigned
-fiber_count(void)
-{
-	return count;
-}
-
 void
-fiber_forget_all(void)
+fiber_forget(void *owner)
 {
-	struct fiber *fiber;
+	struct fiber_queue old = ready;
+	struct fiber *fiber, *next;
 
 	ready.first = ready.last = NULL;
-	while ((fiber = all) != NULL)
-		fiber_release(fiber);
+	while ((fiber = pop(&old)) != NULL)
+		if (fiber->owner != owner)
+			push(&ready, fiber);
+	for (fiber = all; fiber != NULL; fiber = next) {
+		next = fiber->all_next;
+		if (fiber->owner == owner)
+			fiber_release(fiber);
+	}
 	while ((fiber = spare) != NULL) {
 		spare = fiber->next;
 		free(fiber->stack);

@@ -20,9 +20,9 @@ struct fiber_queue {
 	struct fiber *first, *last;
 };
 
-/* Run function(argument) as a fiber soon; false: no memory for its stack.
- * Stacks of ended fibers are kept and used again. */
-bool fiber_start(void (*function)(void *), void *argument);
+/* Run function(argument) as a fiber of owner soon; false: no memory for its
+ * stack.  Stacks of ended fibers are kept and used again. */
+bool fiber_start(void *owner, void (*function)(void *), void *argument);
 
 /* Run fibers until none is ready.  Not from within a fiber. */
 void fiber_run(void);
@@ -38,11 +38,8 @@ void fiber_wake_all(struct fiber_queue *queue);
 /* Let the others run first. */
 void fiber_yield(void);
 
-/* How many fibers there are: those started and not ended. */
-unsigned fiber_count(void);
-
-/* Drop every fiber that is not running, where it stands, and all stacks. */
-void fiber_forget_all(void);
+/* Drop the owner's fibers where they stand: what they wait in is going away. */
+void fiber_forget(void *owner);
 
 /*
  * A lock of many readers or one writer, in the order of their coming.  Zeroes

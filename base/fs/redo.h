@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FS_REDO_H
+#define FS_REDO_H
+#endif

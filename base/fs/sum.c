@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The checksums of ext4 and jbd2 (CRC-32C, reflected, polynomial 0x1EDC6F41;
+ * CRC-16 for the descriptors of older file systems) and the hashes of names in
+ * directories: half an MD4 and the Tiny Encryption Algorithm, as ext4's
+ * dir_index format has them.
+ */
+#include "core.h"
+
+/* ---- CRC-32C ---------------------------------------------------------------- */
+
+static uint32_t crc_table[8][256];
+static uint16_t crc16_table[256];
+
+static void
+crc_init(void)
+{
+	for (uint32_t i = 0; i < 256; i++) {
+		uint32_t c = i, d = i;
+
+		for (int bit = 0; bit < 8; bit++) {
+			c = (c >> 1) ^ ((c & 1) != 0 ? 0x82f63b78u : 0);
+			d = (d >> 1) ^ ((d & 1) != 0 ? 0xa001u : 0);
+		}
+		crc_table[0][i] = c;
+		crc16_table[i] = (uint16_t)d;
+	}
+	for (uint32_t i = 0; i < 256; i++)
+		for (int t = 1; t < 8; t++)
+			crc_table[t][i] = (crc_table[t - 1][i] >> 8) ^ crc_table[0][crc_table[t - 1][i] & 0xff];
+}
+
+/* Eight bytes at a time (slicing by 8, Kounavis and Berry 2008). */
+uint32_t
+crc32c(uint32_t crc, const void *bytes, size_t count)
+{
+	const uint8_t *p = bytes;
+
+	if (crc_table[0][1] == 0)
+		crc_init();
+	while (count > 0 && ((uintptr_t)p & 7) != 0) {
+		crc = (crc >> 8) ^ crc_table[0][(crc ^ *p++) & 0xff];
+		count--;
+	}
+	for (; count >= 8; count -= 8, p += 8) {
+		uint64_t v;
+
+		memcpy(&v, __builtin_assume_aligned(p, 8), 8);
+		v ^= crc;
+		crc = crc_table[7][v & 0xff] ^ crc_table[6][(v >> 8) & 0xff] ^
+		    crc_table[5][(v >> 16) & 0xff] ^ crc_table[4][(v >> 24) & 0xff] ^
+		    crc_table[3][(v >> 32) & 0xff] ^ crc_table[2][(v >> 40) & 0xff] ^
+		    crc_table[1][(v >> 48) & 0xff] ^ crc_table[0][v >> 56];
+	}
+	while (count-- > 0)
+		crc = (crc >> 8) ^ crc_table[0][(crc ^ *p++) & 0xff];
+	return crc;
+}
+
+uint16_t
+crc16(uint16_t crc, const void *bytes, size_t count)
+{
+	const uint8_t *p = bytes;
+
+	if (crc_table[0][1] == 0)
+		crc_init();
+	while (count-- > 0)
+		crc = (uint16_t)((crc >> 8) ^ crc16_table[(crc ^ *p++) & 0xff]);
+	return crc;
+}
+
+/* ---- hashes of names ----------------------------------------------------------- */
+
+static uint32_t
+rotate(uint32_t v, unsigned bits)
+{
+	return v << bits | v >> (32 - bits);
+}
+
+/* RFC 1320's functions, on eight words of input and four of state. */
+static uint32_t
+half_md4(uint32_t state[4], const uint32_t in[8])
+{
+	static const uint8_t order[3][8] = {
+		{ 0, 1, 2, 3, 4, 5, 6, 7 }, { 1, 3, 5, 7, 0, 2, 4, 6 }, { 3, 7, 2, 6, 1, 5, 0, 4 } };
+	static const uint8_t turn[3][4] = { { 3, 7, 11, 19 }, { 3, 5, 9, 13 }, { 3, 9, 11, 15 } };
+	static const uint32_t add[3] = { 0, 0x5a827999, 0x6ed9eba1 };
+	uint32_t s[4] = { state[0], state[1], state[2], state[3] };
+
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 8; i++) {
+			/* a, d, c, b in turn are the word that changes */
+			unsigned at = (4 - i % 4) % 4;
+			uint32_t x = s[(at + 1) % 4], y = s[(at + 2) % 4], z = s[(at + 3) % 4], f;
+
+			if (round == 0)
+				f = z ^ (x & (y ^ z));
+			else if (round == 1)
+				f = (x & y) + ((x ^ y) & z);
+			else
+				f = x ^ y ^ z;
+			s[at] = rotate(s[at] + f + in[order[round][i]] + add[round], turn[round][i % 4]);
+		}
+	}
+	for (unsigned i = 0; i < 4; i++)
+		state[i] += s[i];
+	return state[1];
+}
+
+static void
+tea(uint32_t state[4], const uint32_t in[4])
+{
+	uint32_t sum = 0, b0 = state[0], b1 = state[1];
+
+	for (unsigned n = 0; n < 16; n++) {
+		sum += 0x9e3779b9u;
+		b0 += ((b1 << 4) + in[0]) ^ (b1 + sum) ^ ((b1 >> 5) + in[1]);
+		b1 += ((b0 << 4) + in[2]) ^ (b0 + sum) ^ ((b0 >> 5) + in[3]);
+	}
+	state[0] += b0;
+	state[1] += b1;
+}
+
+static uint32_t
+legacy_hash(const char *name, size_t length, bool is_unsigned)
+{
+	uint32_t hash, hash0 = 0x12a3fe2d, hash1 = 0x37abe8f9;
+
+	while (length-- > 0) {
+		int c = is_unsigned ? (int)(uint8_t)*name : (int)(int8_t)*name;
+
+		name++;
+		hash = hash1 + (hash0 ^ ((uint32_t)c * 7152373u));
+		if ((hash & 0x80000000u) != 0)
+			hash -= 0x7fffffff;
+		hash1 = hash0;
+		hash0 = hash;
+	}
+	return hash0 << 1;
+}
+
+/* The next `words` words of input, padded with the length. */
+static void
+name_words(const char *name, size_t length, uint32_t *to, unsigned words, bool is_unsigned)
+{
+	uint32_t pad = (uint32_t)length | (uint32_t)length << 8, value;
+	unsigned i;
+
+	pad |= pad << 16;
+	value = pad;
+	if (length > words * 4)
+		length = words * 4;
+	for (i = 0; i < length; i++) {
+		int c = is_unsigned ? (int)(uint8_t)name[i] : (int)(int8_t)name[i];
+
+		value = (uint32_t)c + (value << 8);
+		if (i % 4 == 3) {
+			*to++ = value;
+			value = pad;
+			words--;
+		}
+	}
+	if (words > 0) {
+		*to++ = value;
+		words--;
+	}
+	while (words-- > 0)
+		*to++ = pad;
+}
+
+bool
+name_hash(const char *name, size_t length, unsigned hash_version, const uint32_t seed[4],
+    uint32_t *hash)
+{
+	static const uint32_t start[4] = { 0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476 };
+	bool is_unsigned = hash_version >= HASH_LEGACY_U;
+	uint32_t state[4], in[8], value;
+
+	memcpy(state, (seed[0] | seed[1] | seed[2] | seed[3]) != 0 ? seed : start, sizeof state);
+	switch (hash_version) {
+	case HASH_LEGACY:
+	case HASH_LEGACY_U:
+		value = legacy_hash(name, length, is_unsigned);
+		break;
+	case HASH_HALF_MD4:
+	case HASH_HALF_MD4_U:
+		for (size_t at = 0; at < length; at += 32) {
+			name_words(name + at, length - at, in, 8, is_unsigned);
+			half_md4(state, in);
+		}
+		value = state[1];
+		break;
+	case HASH_TEA:
+	case HASH_TEA_U:
+		for (size_t at = 0; at < length; at += 16) {
+			name_words(name + at, length - at, in, 4, is_unsigned);
+			tea(state, in);
+		}
+		value = state[0];
+		break;
+	default:
+		return false;
+	}
+	value &= ~1u;
+	/* the largest hash is the end of a listing */
+	*hash = value == 0xfffffffeu ? 0xfffffffcu : value;
+	return true;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* The operations one after the other, each image checked by e2fsck. */
+#include <check.h>
+#include "rig.h"
+
+static const char *const shapes[] = {
+	"-b 4096", "-b 1024", "-b 1024 -O ^64bit", "-b 2048 -O ^metadata_csum", "-b 4096 -O ^metadata_csum,uninit_bg",
+	"-b 4096 -I 128", "-b 1024 -O ^flex_bg", "-b 1024 -O sparse_super2", "-b 4096 -O ^dir_index",
+	"-b 1024 -O meta_bg,^resize_inode", "-b 4096 -O metadata_csum_seed", "-b 1024 -g 1024 -N 2048",
+};
+enum { SHAPES = sizeof shapes / sizeof shapes[0] };
+
+static char data[300000], back[300000];
+
+static void
+use_it(struct rig *rig)
+{
+	struct ref root = rig_root(rig), dir, sub, file, link;
+	struct fs_attributes a;
+	char text[300], target[200];
+
+	CHECK(rig_create(rig, root, "dir", 040755, NULL, &dir) == 0);
+	CHECK(rig_create(rig, root, "dir", 040755, NULL, &dir) == -EEXIST);
+	CHECK(rig_create(rig, dir, "file", 0100644, NULL, &file) == 0);
+	for (size_t i = 0; i < sizeof data; i++)
+		data[i] = (char)(i * 7 + i / 4096);
+	CHECK(rig_write(rig, file, 0, data, 100001) == 100001);
+	memset(back, 0, sizeof back);
+	CHECK(rig_read(rig, file, 0, back, 200000) == 100001);
+	CHECK(memcmp(data, back, 100001) == 0);
+	CHECK(rig_getattr(rig, file, &a) == 0 && a.size == 100001 && a.nlink == 1);
+	CHECK(rig_create(rig, dir, "fast", 0120777, "short", &link) == 0);
+	CHECK(rig_readlink(rig, link, text, sizeof text) == 5 && strcmp(text, "short") == 0);
+	memset(target, 'y', 150);
+	target[150] = '\0';
+	CHECK(rig_create(rig, dir, "slow", 0120777, target, &link) == 0);
+	CHECK(rig_readlink(rig, link, text, sizeof text) == 150 && strcmp(text, target) == 0);
+	CHECK(rig_link(rig, root, "hard", file) == 0);
+	CHECK(rig_getattr(rig, file, &a) == 0 && a.nlink == 2);
+	CHECK(rig_create(rig, dir, "sub", 040700, NULL, &sub) == 0);
+	CHECK(rig_rename(rig, dir, "sub", root, "moved", 0) == 0);
+	CHECK(rig_rename(rig, root, "dir", sub, "below", 0) == 0);
+	CHECK(rig_rename(rig, root, "moved", dir, "loop", 0) == -EINVAL);
+	CHECK(rig_rename(rig, sub, "below", root, "dir", 0) == 0);
+	CHECK(rig_unlink(rig, root, "hard") == 0);
+	CHECK(rig_rmdir(rig, root, "dir") == -ENOTEMPTY);
+	CHECK(rig_rmdir(rig, root, "moved") == 0);
+	CHECK(rig_truncate(rig, file, 5000) == 0);
+	CHECK(rig_truncate(rig, file, 60000) == 0);
+	CHECK(rig_read(rig, file, 0, back, 100000) == 60000);
+	CHECK(memcmp(data, back, 5000) == 0);
+	for (int i = 5000; i < 60000; i++)
+		if (back[i] != 0) {
+			CHECK(back[i] == 0);
+			break;
+		}
+	CHECK(rig_fallocate(rig, file, 0, 100000, 50000) == 0);
+	CHECK(rig_getattr(rig, file, &a) == 0 && a.size == 150000);
+	CHECK(rig_write(rig, file, 110592, data, 8192) == 8192);
+	CHECK(rig_fallocate(rig, file, 3, 1000, 3000) == 0);
+	CHECK(rig_read(rig, file, 0, back, 5000) == 5000);
+	CHECK(memcmp(back, data, 1000) == 0 && back[1000] == 0 && back[3999] == 0 && back[4000] == data[4000]);
+	CHECK(rig_setxattr(rig, file, "user.colour", "green", 5, 0) == 0);
+	CHECK(rig_getxattr(rig, file, "user.colour", text, sizeof text) == 5 && memcmp(text, "green", 5) == 0);
+	CHECK(rig_getxattr(rig, file, "user.none", text, sizeof text) == -ENODATA);
+	CHECK(rig_setxattr(rig, file, "user.big", data, 700, 0) == 0);
+	CHECK(rig_getxattr(rig, file, "user.big", back, sizeof back) == 700 && memcmp(back, data, 700) == 0);
+	CHECK(rig_create(rig, root, "null", 020666, NULL, &link) == 0);
+	CHECK(rig_fsync(rig, file) == 0);
+}
+
+static void
+every_shape_stays_clean(void)
+{
+	for (unsigned i = 0; i < SHAPES; i++) {
+		struct rig rig;
+
+		printf("  %s\n", shapes[i]);
+		rig_make(&rig, 16 << 20, shapes[i]);
+		rig.shuffle = true;
+		CHECK(rig_mount(&rig, 0) == 0);
+		if (rig.fs != NULL) {
+			CHECK(!fs_read_only(rig.fs));
+			use_it(&rig);
+			CHECK(rig_unmount(&rig) == 0);
+			CHECK(rig_clean(&rig));
+		}
+		CHECK(!rig.illegal);
+		if (!check_ok)
+			printf("%s", rig.said);
+		rig_free(&rig);
+	}
+}
+
+int
+main(void)
+{
+	RUN(every_shape_stays_clean);
+	CHECK_END();
+}
