@@ -76,8 +76,10 @@ enum fs_op {
 	FS_STATFS,		/* answer.page: struct fs_statfs */
 	FS_SYNC,		/* everything answered before is committed */
 	FS_REMOUNT,		/* flags as FS_MOUNT: read-only and back */
-	FS_HOLD,		/* inode: the client uses it though it has no name (after a new epoch) */
-	FS_RECOVERED,		/* see Deaths */
+	FS_HOLD,		/* inode: the client uses it though it has, or soon will have, no name (after a
+				 * new epoch); until FS_EVICT or a new name */
+	FS_RECOVERED,		/* see Deaths; offset: the lowest sequence without an answer, 0: none.  An inode
+				 * without a name that such a request made or unlinked stays until FS_EVICT */
 	FS_RESERVE,		/* length: blocks to set aside for writes to come (or give back: FS_RELEASE);
 				 * result: blocks granted, -ENOSPC if none */
 
