@@ -60,9 +60,7 @@ copy_cached(struct file *in, loff_t *ipos, struct file *out, loff_t *opos, size_
 		return 0;
 	n = (size_t)min(size - pos, (uint64_t)(PAGE_SIZE - off));
 	n = min(n, len);
-	p = mapping_find(m, pos >> PAGE_SHIFT);
-	if (p == NULL)
-		p = m->ops->get_page(m, pos >> PAGE_SHIFT, false);
+	p = pagecache_page(m, pos >> PAGE_SHIFT);
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 	if (p == NULL) {

@@ -249,4 +249,5 @@ fs_init(void)
 	sysfs_init();
 	devtmpfs_init();
 	memdev_init();
+	disk_init();
 }

@@ -53,7 +53,11 @@ inode_get(struct inode *i)
 void
 inode_put(struct inode *i)
 {
-	if (i == NULL || __atomic_sub_fetch(&i->refs.n, 1, __ATOMIC_ACQ_REL) != 0)
+	if (i == NULL)
+		return;
+	if (unlikely(i->nlink == 0) && i->ops->last_user != NULL && ref_read(&i->refs) == 2)
+		i->ops->last_user(i);
+	if (__atomic_sub_fetch(&i->refs.n, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
 	if (i->notify != NULL)
 		notify_inode_gone(i);

@@ -205,6 +205,8 @@ long fd_dup_from(struct file *, uint64_t from, bool cloexec);
 long fd_set_cloexec(unsigned fd, bool on);
 
 /* Regular files of the page cache (pagecache.c). */
+/* The page at index, ready to be read, with a reference; NULL: a hole; ERR_PTR.  May block. */
+struct page *pagecache_page(struct mapping *, uint64_t index);
 ssize_t pagecache_read(struct file *, struct uio *, loff_t *);
 ssize_t pagecache_write(struct file *, struct uio *, loff_t *);
 loff_t generic_seek(struct file *, loff_t, int whence, uint64_t end);
@@ -309,6 +311,7 @@ void procfs_init(void);
 void sysfs_init(void);
 void devtmpfs_init(void);
 void memdev_init(void);
+void disk_init(void);
 void file_init(void);
 void poll_init(void);
 const struct file_ops *chrdev_find(uint64_t rdev);

@@ -86,6 +86,8 @@ super_put(struct super *sb)
 	if (__atomic_sub_fetch(&sb->refs.n, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
 	notify_super_gone(sb);
+	if (sb->ops->quiesce != NULL)
+		sb->ops->quiesce(sb);
 	if (sb->root != NULL)
 		dentry_kill_super(sb);
 	grace_flush();		/* inodes of it that wait point at it */
@@ -388,10 +390,14 @@ mount_remount(const struct path *at, unsigned long flags)
 
 	mutex_lock(&mount_mutex);
 	if (at->dentry == at->mnt->root) {
-		at->mnt->flags = mount_flags_from(flags);
-		if ((flags & MS_BIND) == 0)
-			at->mnt->sb->flags = (at->mnt->sb->flags & ~SUPER_FLAGS) | (flags & SUPER_FLAGS);
-		r = 0;
+		struct super *sb = at->mnt->sb;
+
+		r = (flags & MS_BIND) == 0 && sb->ops->remount != NULL ? sb->ops->remount(sb, flags) : 0;
+		if (r == 0) {
+			at->mnt->flags = mount_flags_from(flags & MS_BIND ? flags : flags & ~(unsigned long)MS_RDONLY);
+			if ((flags & MS_BIND) == 0)
+				sb->flags = (sb->flags & ~SUPER_FLAGS) | (flags & SUPER_FLAGS);
+		}
 	}
 	mutex_unlock(&mount_mutex);
 	return r;
@@ -508,6 +514,19 @@ fs_mount(const char *place, const char *type)
 	r = mount_fresh(&at, type, type, 0, NULL);
 	path_put(&at);
 	return r;
+}
+
+void
+fs_shutdown(void)
+{
+	struct mount *m;
+
+	sys_sync();
+	for (unsigned n = 0; (m = mount_nth(n)) != NULL; n++) {
+		if (m->sb->ops->shutdown != NULL)
+			m->sb->ops->shutdown(m->sb);
+		mount_put(m);
+	}
 }
 
 /* ---- umount ---- */
@@ -687,6 +706,39 @@ out:
 }
 
 /* ---- start ---- */
+
+/* Nobody runs yet but we: whoever starts gets our root. */
+long
+fs_mount_root(const char *type, const char *source, unsigned long flags)
+{
+	struct fs_type *t = type_find(type);
+	struct super *sb = NULL;
+	struct path was = { root_mount, root_mount->root }, now;
+	struct mount *m;
+	long r = t != NULL ? t->mount(t, source, flags, NULL, &sb) : -ENODEV;
+
+	if (r < 0)
+		return r;
+	sb->flags |= flags & SUPER_FLAGS;
+	dentry_get(sb->root);
+	m = mount_new(sb, sb->root, source);
+	if (m == NULL) {
+		dentry_put(sb->root);
+		super_put(sb);
+		return -ENOMEM;
+	}
+	m->flags = mount_flags_from(flags & ~(unsigned long)MS_RDONLY);
+	mutex_lock(&mount_mutex);
+	spin_lock(&mounts_lock);
+	list_add(&mounts, &m->all);
+	list_del(&was.mnt->all);
+	spin_unlock(&mounts_lock);
+	root_mount = m;
+	now = (struct path){ m, m->root };
+	context_replace(current->fs, &was, &now);
+	mutex_unlock(&mount_mutex);
+	return 0;
+}
 
 void
 mount_init(void)

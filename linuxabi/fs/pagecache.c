@@ -11,13 +11,37 @@ enum { SEAL_WRITE = 8 | 16, SEAL_GROW = 4, SEAL_SHRINK = 2 };
 
 static inline size_t page_rest(uint64_t pos) { return PAGE_SIZE - (pos & (PAGE_SIZE - 1)); }
 
-/* The page at index to read from, with a reference; NULL: a hole. */
+/* A disk's page that is not ready, or that reclaim or read-ahead want to hear of. */
 static struct page *
-page_for_read(struct mapping *m, uint64_t index)
+page_with_care(struct mapping *m, uint64_t index, struct page *p)
+{
+	do {
+		long r = m->ops->ready(m, p);
+
+		if (r == 0)
+			return p;
+		page_put(p);
+		if (r != -EAGAIN)
+			return ERR_PTR(r);
+		p = mapping_find(m, index);
+		if (p == NULL)
+			return m->ops->get_page(m, index, false);
+	} while (page_state(p) & PS_CARE);
+	return p;
+}
+
+struct page *
+pagecache_page(struct mapping *m, uint64_t index)
 {
 	struct page *p = mapping_find(m, index);
 
-	return p != NULL ? p : m->ops->get_page(m, index, false);
+	if (unlikely(p == NULL))
+		return m->ops->get_page(m, index, false);
+	if (unlikely((READ_ONCE(p->state) & PS_CARE) != 0))
+		return page_with_care(m, index, p);
+	/* The state before the contents: partner is who fills the page. */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return p;
 }
 
 ssize_t
@@ -37,7 +61,7 @@ pagecache_read(struct file *f, struct uio *u, loff_t *ppos)
 			break;
 		n = min(page_rest(pos), size - pos);
 		n = min(n, u->resid);
-		p = page_for_read(m, pos >> PAGE_SHIFT);
+		p = pagecache_page(m, pos >> PAGE_SHIFT);
 		if (IS_ERR(p)) {
 			if (done == 0)
 				return PTR_ERR(p);
@@ -92,7 +116,9 @@ write_pages(struct inode *i, struct uio *u, uint64_t *ppos, size_t count)
 
 	while (done < count) {
 		size_t n = min(page_rest(pos), count - done), moved;
-		struct page *p = mapping_find(m, pos >> PAGE_SHIFT);
+		bool disk = m->ops->write_begin != NULL;
+		struct page *p = disk ? m->ops->write_begin(m, pos >> PAGE_SHIFT, pos & (PAGE_SIZE - 1), (unsigned)n)
+		    : mapping_find(m, pos >> PAGE_SHIFT);
 
 		if (p == NULL)
 			p = m->ops->get_page(m, pos >> PAGE_SHIFT, true);
@@ -102,9 +128,17 @@ write_pages(struct inode *i, struct uio *u, uint64_t *ppos, size_t count)
 			return p == NULL ? -EIO : PTR_ERR(p);
 		}
 		moved = uio_get(u, (char *)page_virt(p) + (pos & (PAGE_SIZE - 1)), n);
-		if (m->ops->dirty != NULL)
-			m->ops->dirty(m, p);
-		page_put(p);
+		if (disk) {
+			ssize_t r = m->ops->write_end(m, p, pos >> PAGE_SHIFT, pos & (PAGE_SIZE - 1), (unsigned)moved);
+
+			if (r < 0) {
+				if (done > 0)
+					break;
+				return r;
+			}
+		} else {
+			page_put(p);
+		}
 		pos += moved;
 		done += moved;
 		/* The size grows with the data, so that a reader never sees a gap. */

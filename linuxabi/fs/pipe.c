@@ -655,9 +655,7 @@ splice_cache_page(struct pipe *p, struct file *in, loff_t *pos, size_t len)
 		return 0;
 	n = min(size - at, (uint64_t)PAGE_SIZE - off);
 	n = min(n, len);
-	page = mapping_find(i->mapping, at >> PAGE_SHIFT);
-	if (page == NULL)
-		page = i->mapping->ops->get_page(i->mapping, at >> PAGE_SHIFT, false);
+	page = pagecache_page(i->mapping, at >> PAGE_SHIFT);
 	if (IS_ERR(page))
 		return PTR_ERR(page);
 	if (page == NULL) {

@@ -62,6 +62,8 @@ struct inode_ops {
 	long (*getattr)(struct inode *, struct kstat *);	/* NULL: from the inode's fields */
 	long (*permission)(struct inode *, unsigned mask);	/* NULL: mode bits */
 	void (*evict)(struct inode *);		/* last reference, nlink 0 or cache drop */
+	/* A reference is about to be put, and only one beside it is left, on an inode without names. */
+	void (*last_user)(struct inode *);
 	ssize_t (*getxattr)(struct inode *, const char *name, void *, size_t);
 	long (*setxattr)(struct inode *, const char *name, const void *, size_t, int flags);
 	ssize_t (*listxattr)(struct inode *, char *, size_t);
@@ -138,6 +140,10 @@ struct super_ops {
 	long (*statfs)(struct super *, struct statfs *);
 	long (*sync)(struct super *);
 	void (*umount)(struct super *);
+	/* New MS_RDONLY …; NULL: any will do. */
+	long (*remount)(struct super *, unsigned long flags);
+	void (*quiesce)(struct super *);	/* no mount is left; dentries and open files go next */
+	void (*shutdown)(struct super *);	/* power goes off with everything open */
 };
 struct fs_type {
 	const char *name;
@@ -322,6 +328,9 @@ void procfs_register_rw(const char *path, long (*show)(struct seq *, void *), lo
 
 void fs_init(void);		/* tables, tmpfs root */
 long fs_mount(const char *place, const char *type);	/* by the kernel itself */
+/* Put a file system in place of the root; before the first program. */
+long fs_mount_root(const char *type, const char *source, unsigned long flags);
+void fs_shutdown(void);		/* everything is on its disk, and clean: before power goes off */
 long fs_unpack_cpio(const void *archive, size_t size);	/* into the root; "newc" */
 
 #endif

@@ -15,14 +15,32 @@ struct task;
 #define TASK_SIZE	(1UL << 48)	/* user addresses are below it */
 #define MMAP_MIN_ADDR	0x10000UL
 
-/* Page cache of one inode: tmpfs and (later) ext4.  pages by index.
+/* Page cache of one inode: tmpfs, disks.  pages by index.
  * mapping->lock (rank 50) protects the tree; a page in it holds one reference. */
 struct mapping_ops {
 	/* The page at index, filled, with a reference for the caller; create: make
 	 * holes.  NULL without create: a hole (reads as zeros).  ERR_PTR on error.  May block. */
 	struct page *(*get_page)(struct mapping *, uint64_t index, bool create);
-	/* A shared writable mapping or write() changed the page. */
-	void (*dirty)(struct mapping *, struct page *);
+	/* A page is about to be changed through a shared writable mapping.  0, or -errno: it may
+	 * not be (no room on the disk).  NULL: nothing to be done. */
+	long (*dirty)(struct mapping *, struct page *);
+
+	/* What follows is for disks; NULL elsewhere. */
+
+	/* The page, found in the tree with a PS_CARE bit, is wanted.  May block.  0: its contents are
+	 * there; -EAGAIN: look it up again; -EIO. */
+	long (*ready)(struct mapping *, struct page *);
+	/* write(2) is going to replace bytes [from, from + len) of the page at index: the page, with a
+	 * reference, for the copy; then write_end with what was copied gives the reference back.
+	 * write_end returns what counts as written, or -errno. */
+	struct page *(*write_begin)(struct mapping *, uint64_t index, unsigned from, unsigned len);
+	ssize_t (*write_end)(struct mapping *, struct page *, uint64_t index, unsigned from, unsigned copied);
+	/* A page has left the tree; its reference from there is put next.  Does not block. */
+	void (*gone)(struct mapping *, struct page *);
+	/* Reclaim asks: may the page, clean and used by nobody, be forgotten?  mapping->lock held. */
+	bool (*forget)(struct mapping *, struct page *);
+	/* Reclaim met pages that it may not forget: have them written and committed soon.  Does not block. */
+	void (*write_back)(struct mapping *);
 };
 struct mapping {
 	struct inode *inode;
@@ -37,6 +55,15 @@ struct page *mapping_find(struct mapping *, uint64_t index);	/* with a reference
 int mapping_insert(struct mapping *, uint64_t index, struct page *);	/* takes a reference; -EEXIST, -ENOMEM */
 /* Drop pages [first, last] (UINT64_MAX: to the end), unmapping them from every process; zero nothing. */
 void mapping_truncate(struct mapping *, uint64_t first, uint64_t last);
+bool mapping_remove(struct mapping *, struct page *);	/* this page, if it is in the tree */
+/* Take the page out if it is clean, ready and nobody but the tree refers to it. */
+bool mapping_forget(struct mapping *, struct page *);
+/* No area can write pages [first, last] without a fault from now on. */
+void mapping_protect(struct mapping *, uint64_t first, uint64_t last);
+/* Unmap one page from every area that can be locked without waiting. */
+void mapping_unmap_try(struct mapping *, uint64_t index);
+/* The first page at or after *index, with a reference and *index set; NULL: none. */
+struct page *mapping_next(struct mapping *, uint64_t *index);
 
 enum {
 	VMA_READ = 1, VMA_WRITE = 2, VMA_EXEC = 4, VMA_SHARED = 8,

@@ -62,7 +62,8 @@ enum {
 	PS_DIRTY = 16,		/* newer than the disk */
 	PS_WRITING = 32,	/* on its way to the disk */
 	PS_SHARED = 64,		/* some area may hold it writable */
-	PS_RESERVED = 128,	/* dirty, and room on the disk is set aside for it */
+	PS_RESERVED = 128,	/* room on the disk is set aside for it */
+	PS_BLOCK = 256,		/* it has its room on the disk */
 };
 static inline uint32_t page_state(const struct page *p) { return __atomic_load_n(&p->state, __ATOMIC_ACQUIRE); }
 static inline uint32_t page_state_set(struct page *p, uint32_t bits) { return __atomic_fetch_or(&p->state, bits, __ATOMIC_ACQ_REL); }

@@ -134,6 +134,8 @@ map_around(struct mm *mm, struct vma *v, uint64_t index)
 	uint64_t at = first, done;
 
 	last = min(last, mapping_pages(m) - 1);
+	if (last < index || last - first >= FAULT_AROUND)
+		return -EAGAIN;		/* the file became shorter */
 	memset(e, 0, sizeof(e));
 	spin_lock(&m->lock);
 	for (; at <= last; at++) {
@@ -141,6 +143,8 @@ map_around(struct mm *mm, struct vma *v, uint64_t index)
 
 		if (p == NULL || at > last)
 			break;
+		if (page_state(p) & (PS_READING | PS_ERROR))
+			continue;
 		if (flags & PTE_EXEC)
 			page_executable(p);
 		page_get(p);
@@ -157,40 +161,69 @@ map_around(struct mm *mm, struct vma *v, uint64_t index)
 		else
 			page_put(ipa_to_page(e[i].page));
 	}
-	return (done >> (index - first)) & 1 ? 0 : -ENOMEM;
+	if ((done >> (index - first)) & 1)
+		return 0;
+	return e[index - first].flags == 0 ? -EAGAIN : -ENOMEM;
 }
 
+/* The page in the cache, with a reference, and ready. */
+static struct page *
+page_for_fault(struct mapping *m, uint64_t index)
+{
+	for (;;) {
+		struct page *p = mapping_find(m, index);
+		long r;
+
+		if (p == NULL) {
+			p = m->ops->get_page(m, index, true);
+			return p != NULL ? p : ERR_PTR(-EIO);
+		}
+		if (likely((page_state(p) & PS_CARE) == 0))
+			return p;
+		r = m->ops->ready(m, p);
+		if (r == 0)
+			return p;
+		page_put(p);
+		if (r != -EAGAIN)
+			return ERR_PTR(r);
+	}
+}
+
+/* A page that leaves the cache (truncation, a failed read) before it is mapped is asked for
+ * again, as long as the file reaches it. */
 static long
 fault_file_read(struct mm *mm, struct vma *v, uint64_t index)
 {
-	struct page *p = mapping_find(v->mapping, index);
+	long r;
 
-	if (p == NULL) {
-		p = v->mapping->ops->get_page(v->mapping, index, true);
+	do {
+		struct page *p = page_for_fault(v->mapping, index);
+
 		if (IS_ERR(p))
 			return PTR_ERR(p) == -ENOMEM ? -ENOMEM : -EIO;
-		if (p == NULL)
+		r = map_around(mm, v, index);
+		page_put(p);
+		if (r == -EAGAIN && index >= mapping_pages(v->mapping))
 			return -EIO;
-	}
-	page_put(p);			/* the cache keeps it, or it is looked for again */
-	return map_around(mm, v, index);
+	} while (r == -EAGAIN);
+	return r;
 }
 
 static long
 fault_file_write(struct mm *mm, struct vma *v, uaddr_t addr, uint64_t index)
 {
-	struct page *from = v->mapping->ops->get_page(v->mapping, index, true), *p;
+	struct page *from = page_for_fault(v->mapping, index), *p;
 	long r;
 
 	if (IS_ERR(from))
 		return PTR_ERR(from) == -ENOMEM ? -ENOMEM : -EIO;
-	if (from == NULL)
-		return -EIO;
 	if (v->flags & VMA_SHARED) {
 		struct pte e = { page_to_ipa(from), vma_pte_flags(v) | PTE_WRITE | PTE_DIRTY };
 
-		if (v->mapping->ops->dirty != NULL)
-			v->mapping->ops->dirty(v->mapping, from);
+		if (v->mapping->ops->dirty != NULL && v->mapping->ops->dirty(v->mapping, from) < 0) {
+			page_put(from);
+			return -EIO;
+		}
 		if (e.flags & PTE_EXEC)
 			page_executable(from);
 		r = pgtable_set(mm, addr, e);
@@ -220,8 +253,8 @@ fault_present(struct mm *mm, struct vma *v, uaddr_t addr, unsigned access, struc
 	if (!(v->flags & VMA_SHARED))
 		return copy_on_write(mm, v, addr, e);
 	p = ipa_to_page(e.page);
-	if (v->mapping->ops->dirty != NULL)
-		v->mapping->ops->dirty(v->mapping, p);
+	if (v->mapping->ops->dirty != NULL && v->mapping->ops->dirty(v->mapping, p) < 0)
+		return -EIO;
 	e.flags |= PTE_WRITE | PTE_DIRTY;
 	return pgtable_set(mm, addr, e);
 }

@@ -54,6 +54,70 @@ mapping_insert(struct mapping *m, uint64_t index, struct page *p)
 	return r;
 }
 
+static void
+page_left(struct mapping *m, struct page *p)
+{
+	if (m->ops != NULL && m->ops->gone != NULL)
+		m->ops->gone(m, p);
+	else
+		WRITE_ONCE(p->mapping, NULL);
+	page_put(p);
+}
+
+struct page *
+mapping_next(struct mapping *m, uint64_t *index)
+{
+	struct page *p;
+
+	spin_lock(&m->lock);
+	p = radix_next(&m->tree, index);
+	if (p != NULL)
+		page_get(p);
+	spin_unlock(&m->lock);
+	return p;
+}
+
+bool
+mapping_remove(struct mapping *m, struct page *p)
+{
+	bool there;
+
+	spin_lock(&m->lock);
+	there = radix_get(&m->tree, p->index) == p;
+	if (there) {
+		radix_remove(&m->tree, p->index);
+		m->page_count--;
+	}
+	spin_unlock(&m->lock);
+	if (there) {
+		pages_account(PAGES_CACHED, -1);
+		page_left(m, p);
+	}
+	return there;
+}
+
+/* Lookups take their reference under mapping->lock: a count of one is the tree's, and stays. */
+bool
+mapping_forget(struct mapping *m, struct page *p)
+{
+	const uint32_t busy = PS_READING | PS_DIRTY | PS_WRITING;
+	bool forgotten = false;
+
+	spin_lock(&m->lock);
+	if (ref_read(&p->refs) == 1 && p->mapping == m && radix_get(&m->tree, p->index) == p &&
+	    (page_state(p) & busy) == 0 && (m->ops->forget == NULL || m->ops->forget(m, p))) {
+		radix_remove(&m->tree, p->index);
+		m->page_count--;
+		forgotten = true;
+	}
+	spin_unlock(&m->lock);
+	if (forgotten) {
+		pages_account(PAGES_CACHED, -1);
+		page_left(m, p);
+	}
+	return forgotten;
+}
+
 /* Take pages out of the tree in portions, so that the lock is not held for long. */
 static void
 tree_drop(struct mapping *m, uint64_t first, uint64_t last)
@@ -80,18 +144,30 @@ tree_drop(struct mapping *m, uint64_t first, uint64_t last)
 		spin_unlock(&m->lock);
 		if (n != 0)
 			pages_account(PAGES_CACHED, -(long)n);
-		for (unsigned i = 0; i < n; i++) {
-			WRITE_ONCE(out[i]->mapping, NULL);
-			page_put(out[i]);
-		}
+		for (unsigned i = 0; i < n; i++)
+			page_left(m, out[i]);
 	} while (n == ARRAY_LEN(out));
 }
 
-/* Unmap pages [first, last] of the mapping from every area of mm. */
+enum visit { VISIT_UNMAP, VISIT_UNMAP_TRY, VISIT_PROTECT };
+
 static void
-unmap_from(struct mapping *m, struct mm *mm, uint64_t first, uint64_t last)
+write_protect_entry(void *arg, uaddr_t addr, struct pte *e)
 {
-	mutex_lock(&mm->lock);
+	(void)arg, (void)addr;
+	e->flags &= ~(unsigned)(PTE_WRITE | PTE_DIRTY);
+}
+
+/* Unmap pages [first, last] of the mapping from every area of mm, or write-protect them. */
+static void
+visit_mm(struct mapping *m, struct mm *mm, uint64_t first, uint64_t last, enum visit what)
+{
+	if (what == VISIT_UNMAP_TRY) {
+		if (!mutex_trylock(&mm->lock))
+			return;
+	} else {
+		mutex_lock(&mm->lock);
+	}
 	for (struct vma *v = vma_first(mm); v != NULL; v = vma_next(mm, v)) {
 		uint64_t pages = (v->end - v->start) >> PAGE_SHIFT;
 		uint64_t lo, hi;
@@ -100,7 +176,10 @@ unmap_from(struct mapping *m, struct mm *mm, uint64_t first, uint64_t last)
 			continue;
 		lo = max(first, v->pgoff) - v->pgoff;
 		hi = min(last - v->pgoff, pages - 1) + 1;
-		zap_range(mm, v->start + (lo << PAGE_SHIFT), v->start + (hi << PAGE_SHIFT));
+		if (what != VISIT_PROTECT)
+			zap_range(mm, v->start + (lo << PAGE_SHIFT), v->start + (hi << PAGE_SHIFT));
+		else if (v->flags & VMA_SHARED)
+			pgtable_walk(mm, v->start + (lo << PAGE_SHIFT), v->start + (hi << PAGE_SHIFT), write_protect_entry, NULL);
 	}
 	mm_unlock(mm);
 }
@@ -111,7 +190,7 @@ unmap_from(struct mapping *m, struct mm *mm, uint64_t first, uint64_t last)
  * already sees the new size.
  */
 static void
-unmap_everywhere(struct mapping *m, uint64_t first, uint64_t last)
+visit_everywhere(struct mapping *m, uint64_t first, uint64_t last, enum visit what)
 {
 	struct vma marker = { .mm = NULL };
 
@@ -132,7 +211,7 @@ unmap_everywhere(struct mapping *m, uint64_t first, uint64_t last)
 		if (mm == NULL || !ref_get_unless_zero(&mm->refs))
 			continue;
 		spin_unlock(&m->lock);
-		unmap_from(m, mm, first, last);
+		visit_mm(m, mm, first, last, what);
 		mm_unref(mm);
 		spin_lock(&m->lock);
 	}
@@ -150,8 +229,11 @@ mapping_truncate(struct mapping *m, uint64_t first, uint64_t last)
 	if (first > last)
 		return;
 	tree_drop(m, first, last);
-	unmap_everywhere(m, first, last);
+	visit_everywhere(m, first, last, VISIT_UNMAP);
 }
+
+void mapping_protect(struct mapping *m, uint64_t first, uint64_t last) { visit_everywhere(m, first, last, VISIT_PROTECT); }
+void mapping_unmap_try(struct mapping *m, uint64_t index) { visit_everywhere(m, index, index, VISIT_UNMAP_TRY); }
 
 /* --- shared anonymous memory --- */
 

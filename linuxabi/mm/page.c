@@ -11,6 +11,7 @@
  */
 #include <proto/world.h>
 #include "internal.h"
+#include "reclaim.h"
 
 enum {
 	ORDERS = 11,			/* largest block: 2^10 pages */
@@ -223,6 +224,10 @@ take_blocking(unsigned order, unsigned flags)
 	while (p == NULL && (flags & PG_USER)) {
 		if (signal_fatal_pending(current))
 			return NULL;
+		if (reclaim_memory()) {
+			p = blocks_take(order, flags);
+			continue;
+		}
 		oom_kill();
 		if (signal_fatal_pending(current))
 			return blocks_take(order, flags);

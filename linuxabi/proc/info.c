@@ -167,12 +167,12 @@ sys_reboot(uint64_t one, uint64_t two, uint64_t cmd, uint64_t arg)
 		return 0;
 	case LINUX_REBOOT_CMD_RESTART:
 	case LINUX_REBOOT_CMD_RESTART2:
-		sys_sync();
+		fs_shutdown();
 		klog(LOG_EMERG, "reboot: Restarting system");
 		arch_reset();
 	case LINUX_REBOOT_CMD_HALT:
 	case LINUX_REBOOT_CMD_POWER_OFF:
-		sys_sync();
+		fs_shutdown();
 		klog(LOG_EMERG, "reboot: Power down");
 		arch_power_off();
 	default:

@@ -19,8 +19,6 @@ static struct {
 	uint64_t *taken;		/* bit per group */
 } lend;
 
-static enum error space_map(uint32_t frame, uint32_t space, uint64_t address);
-
 static uint32_t group_slot(uint32_t group) { return WORLD_SLOT_FIRST_FREE + group * lend.lends; }
 
 /* The piece that holds all of the range; -1: none. */
@@ -53,7 +51,7 @@ lend_one(unsigned to, uint32_t slot, int piece, ipa_t at, uint64_t bytes)
 
 	if (e != OK)
 		return e;
-	e = space_map(slot, WORLD_SLOT_SPACE + to, address);
+	e = frame_map_io(slot, WORLD_SLOT_SPACE + to, address, RIGHT_READ | RIGHT_WRITE);
 	if (e != OK)
 		cnode_delete(WORLD_SLOT_CNODE, slot);
 	return e;
@@ -113,12 +111,4 @@ arch_lend_init(const struct world_info *w)
 	lend.taken = kzalloc((lend.slots / 64 + 1) * sizeof(uint64_t));
 	if (lend.taken == NULL)
 		panic("io: no memory for lent ranges");
-}
-
-/* Until the kernel maps Frames into IOSpaces, nothing can be lent. */
-static enum error
-space_map(uint32_t frame, uint32_t space, uint64_t address)
-{
-	(void)frame, (void)space, (void)address;
-	return ERR_CALL;
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What fs_host.h promises. */
 #include "fs_host.h"
+#include "io.h"
 
 enum { RAM_PAGES = 16384 };
+
+void io_page_freed(struct page *);
+void radix_init(void);
 
 static struct task host_task;
 static struct process host_process;
@@ -16,6 +20,7 @@ long host_objects;
 spinlock_t tasklist_lock;
 struct list process_list = LIST_INIT(process_list);
 struct process *init_process = &host_process;
+unsigned host_chunk_pages;
 struct page *page_array;
 uint64_t page_base;
 
@@ -128,6 +133,10 @@ page_put(struct page *p)
 	CHECK(p->refs.n > 0);
 	if (--p->refs.n != 0)
 		return;
+	if (p->flags & PGF_IO) {
+		io_page_freed(p);
+		return;
+	}
 	p->private_ = (uint64_t)free_pages;
 	free_pages = p;
 	free_count++;
@@ -140,62 +149,52 @@ uint64_t pages_slab(void) { return 0; }
 uint64_t pages_anon(void) { return 0; }
 uint64_t pages_tables(void) { return 0; }
 
-/* ---- page cache: a table by index ---- */
+/* ---- blocks for the pool of lent pages: the first host_chunk_pages of RAM ---- */
 
-enum { MAP_BUCKETS = 64 };
-struct map_entry { struct map_entry *next; uint64_t index; struct page *page; };
-
-void
-mapping_init(struct mapping *m, struct inode *i, const struct mapping_ops *ops)
-{
-	m->inode = i;
-	m->ops = ops;
-	spin_init(&m->lock, 50);
-	m->tree = NULL;
-	m->page_count = 0;
-	list_init(&m->vmas);
-}
+static struct page *chunk_free[RAM_PAGES / IO_CHUNK_PAGES];
+static unsigned chunks_free, chunk_next;
 
 struct page *
-mapping_find(struct mapping *m, uint64_t index)
+pages_alloc(unsigned order, unsigned flags)
 {
-	for (struct map_entry *e = m->tree; e != NULL; e = e->next)
-		if (e->index == index) {
-			page_get(e->page);
-			return e->page;
-		}
-	return NULL;
-}
+	struct page *p;
 
-int
-mapping_insert(struct mapping *m, uint64_t index, struct page *p)
-{
-	struct map_entry *e = malloc(sizeof(*e));
-
-	*e = (struct map_entry){ m->tree, index, p };
-	m->tree = e;
-	m->page_count++;
-	page_get(p);
-	return 0;
-}
-
-void
-mapping_truncate(struct mapping *m, uint64_t first, uint64_t last)
-{
-	struct map_entry **p = (struct map_entry **)&m->tree;
-
-	while (*p != NULL) {
-		struct map_entry *e = *p;
-
-		if (e->index < first || e->index > last) {
-			p = &e->next;
-			continue;
-		}
-		*p = e->next;
-		page_put(e->page);
-		m->page_count--;
-		free(e);
+	(void)flags;
+	CHECK(order == IO_CHUNK_ORDER);
+	if (chunks_free > 0) {
+		p = chunk_free[--chunks_free];
+	} else if (chunk_next + IO_CHUNK_PAGES <= host_chunk_pages) {
+		p = &page_array[chunk_next];
+		chunk_next += IO_CHUNK_PAGES;
+	} else {
+		return NULL;
 	}
+	ref_init(&p->refs, 1);
+	memset(page_virt(p), 0xa5, (size_t)IO_CHUNK_PAGES * PAGE_SIZE);
+	return p;
+}
+
+void pages_free(struct page *p, unsigned order) { CHECK(order == IO_CHUNK_ORDER); chunk_free[chunks_free++] = p; }
+void page_clear(void *p) { memset(p, 0, PAGE_SIZE); }
+void pages_account(unsigned kind, long n) { (void)kind, (void)n; }
+long arch_lend(ipa_t a, uint64_t n, uint32_t *h) { (void)a, (void)n; *h = 1; return 0; }
+void arch_unlend(uint32_t h) { CHECK(h == 1); }
+void arch_lend_init(const struct world_info *w) { (void)w; }
+uint64_t irq_save(void) { return 0; }
+void irq_restore(uint64_t f) { (void)f; }
+bool mutex_trylock(struct mutex *m) { if (m->owner != NULL) return false; mutex_lock(m); return true; }
+void mm_unlock(struct mm *m) { mutex_unlock(&m->lock); }
+void mm_unref(struct mm *m) { (void)m; }
+void zap_range(struct mm *m, uaddr_t s, uaddr_t e) { (void)m, (void)s, (void)e; }
+void task_exit(int code) { (void)code; abort(); }
+
+/* A test with a server has its own. */
+__attribute__((weak)) void hyp_signal(uint32_t slot) { (void)slot; }
+__attribute__((weak)) struct task *
+kthread_create(const char *name, void (*fn)(void *), void *arg)
+{
+	(void)name, (void)fn, (void)arg;
+	return NULL;
 }
 
 /* ---- user memory: the test's own; below 4096 is a bad address ---- */
@@ -399,11 +398,11 @@ host_fs_init(void)
 {
 	static char *ram;
 
-	ram = aligned_alloc(PAGE_SIZE, (uint64_t)RAM_PAGES * PAGE_SIZE);
+	ram = aligned_alloc(2UL << 20, (uint64_t)RAM_PAGES * PAGE_SIZE);
 
 	page_array = calloc(RAM_PAGES, sizeof(struct page));
 	page_base = virt_to_ipa(ram) >> PAGE_SHIFT;
-	for (unsigned i = 0; i < RAM_PAGES; i++) {
+	for (unsigned i = host_chunk_pages; i < RAM_PAGES; i++) {
 		page_array[i].private_ = (uint64_t)free_pages;
 		free_pages = &page_array[i];
 		free_count++;
@@ -422,5 +421,6 @@ host_fs_init(void)
 	for (unsigned i = 0; i < RLIMITS; i++)
 		host_limits[i] = UINT64_MAX;
 	host_limits[RLIMIT_NOFILE] = 1024;
+	radix_init();
 	fs_init();
 }

@@ -33,6 +33,7 @@ extern unsigned host_signals[65];	/* sent to the task, by number */
 extern struct cred host_cred;
 extern long host_wait_result;		/* what a sleep returns; 0: the test fails */
 extern void (*host_wait_hook)(void);	/* runs instead of sleeping */
+extern unsigned host_chunk_pages;	/* at the start of RAM, left to who allocates blocks; set before host_fs_init */
 extern long host_objects;		/* allocated and not freed */
 
 /* The calls as the C library would make them. */

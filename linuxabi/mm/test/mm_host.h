@@ -53,6 +53,7 @@ uint64_t irq_save(void) { return 0; }
 void irq_restore(uint64_t f) { (void)f; }
 void mutex_init(struct mutex *m, unsigned rank) { m->owner = NULL; m->rank = rank; }
 void mutex_lock(struct mutex *m) { CHECK(m->owner == NULL); m->owner = &host_task; }
+bool mutex_trylock(struct mutex *m) { if (m->owner != NULL) return false; m->owner = &host_task; return true; }
 void mutex_unlock(struct mutex *m) { CHECK(m->owner != NULL); m->owner = NULL; }
 void ref_get(refcount_t *r) { CHECK(r->n > 0); r->n++; }
 bool ref_get_unless_zero(refcount_t *r) { return r->n > 0 && r->n++; }
@@ -91,6 +92,7 @@ void panic(const char *fmt, ...) { printf("panic: %s\n", fmt); abort(); }
 /* what the allocator calls when there is nothing left */
 bool signal_fatal_pending(struct task *t) { (void)t; return true; }
 void oom_kill(void) { }
+bool reclaim_memory(void) { return false; }
 void task_prepare_wait(unsigned s) { (void)s; }
 long task_wait(uint64_t d) { (void)d; return 0; }
 void task_finish_wait(void) { }

@@ -1,0 +1,801 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Write-back of pages to file servers, fsync and sync, and what a new server is
+ * told again.
+ *
+ * Dirty pages are on their node's list; a node with dirty pages, or with pages
+ * that the server has not committed, is held (it has a reference) and on
+ * disk->held.  A page's private_ is the transaction of its last write: while it is
+ * above fs_channel.committed the page is unstable and stays.  One task writes a
+ * node back at a time (node->flush), and it waits for all of its requests
+ * before it lets go: so no two writes of a page are ever on their way, and sizes
+ * change with none.
+ *
+ * Order that makes mmap's stores safe: PS_DIRTY is cleared first, then the page is
+ * write-protected, then the disk reads it.  A store in between has marked it
+ * dirty anew, or is in what the disk reads.
+ */
+#include "disk.h"
+#include "reclaim.h"
+
+enum {
+	IN_FLIGHT = 16,				/* FS_WRITEs of one write-back at once */
+	DIRTY_AGE_S = 5,			/* written when it is older */
+	PASS_S = 1,
+};
+
+static uint64_t seconds(uint64_t n) { return n * 1000000000UL; }
+
+/* ---- which pages are dirty ---- */
+
+/* disk->lock held. */
+static void
+hold_locked(struct disk *d, struct disk_node *n)
+{
+	if (n->held)
+		return;
+	inode_get(n->inode);
+	n->held = true;
+	list_add_tail(&d->held, &n->on_held);
+}
+
+void
+disk_hold(struct disk_node *n)
+{
+	struct disk *d = disk_of(n->inode->sb);
+
+	spin_lock(&d->lock);
+	hold_locked(d, n);
+	spin_unlock(&d->lock);
+}
+
+bool
+disk_page_dirty(struct disk_node *n, struct page *p)
+{
+	struct disk *d = disk_of(n->inode->sb);
+	bool there;
+
+	spin_lock(&d->lock);
+	there = p->mapping == &n->mapping;
+	if (there && (page_state_set(p, PS_DIRTY) & PS_DIRTY) == 0) {
+		list_add_tail(&n->dirty, &p->lru);
+		if (n->dirty_count++ == 0)
+			n->dirty_since = clock_monotonic();
+		d->dirty_pages++;
+		hold_locked(d, n);
+	}
+	spin_unlock(&d->lock);
+	return there;
+}
+
+/* Take a dirty page for writing: with a reference, PS_WRITING instead of PS_DIRTY.  disk->lock held. */
+static void
+page_claim(struct disk *d, struct disk_node *n, struct page *p)
+{
+	list_del(&p->lru);
+	n->dirty_count--;
+	d->dirty_pages--;
+	d->writing_pages++;
+	page_state_set(p, PS_WRITING);
+	page_state_clear(p, PS_DIRTY);
+}
+
+/* ---- one run of pages ---- */
+
+/* The dirty page at index, claimed; NULL: it is not there or not dirty. */
+static struct page *
+claim_at(struct disk *d, struct disk_node *n, uint64_t index)
+{
+	struct page *p = mapping_find(&n->mapping, index);
+	bool got;
+
+	if (p == NULL)
+		return NULL;
+	spin_lock(&d->lock);
+	got = p->mapping == &n->mapping && (page_state(p) & PS_DIRTY) != 0;
+	if (got)
+		page_claim(d, n, p);
+	spin_unlock(&d->lock);
+	if (got)
+		return p;
+	page_put(p);
+	return NULL;
+}
+
+/* Where the run that holds index begins: not further back than a request can reach. */
+static uint64_t
+run_first(struct disk_node *n, uint64_t index)
+{
+	uint64_t first = index;
+
+	while (first > 0 && index - first < DISK_RUN / 2) {
+		struct page *p = mapping_find(&n->mapping, first - 1);
+		bool dirty = p != NULL && (page_state(p) & PS_DIRTY) != 0;
+
+		if (p != NULL)
+			page_put(p);
+		if (!dirty)
+			break;
+		first--;
+	}
+	return first;
+}
+
+static uint64_t
+first_dirty(struct disk *d, struct disk_node *n)
+{
+	uint64_t index = UINT64_MAX;
+
+	spin_lock(&d->lock);
+	if (!list_empty(&n->dirty))
+		index = list_first(&n->dirty, struct page, lru)->index;
+	spin_unlock(&d->lock);
+	return index;
+}
+
+static bool
+segment_add(struct fs_request *q, uint64_t address, uint32_t bytes)
+{
+	struct fs_segment *last = q->segments > 0 ? &q->segment[q->segments - 1] : NULL;
+
+	if (last != NULL && last->address + last->bytes == address && last->bytes % PAGE_SIZE == 0) {
+		last->bytes += bytes;
+	} else {
+		if (q->segments == FS_SEGMENTS)
+			return false;
+		q->segment[q->segments++] = (struct fs_segment){ .address = address, .bytes = bytes };
+	}
+	q->length += bytes;
+	return true;
+}
+
+static uint64_t
+page_offset_io(const struct disk_client *c, const struct page *p)
+{
+	return io_page_address(p, c->window) - IO_WINDOW(c->window);
+}
+
+/* How much of a page goes to the disk: to the end of the file, in whole blocks. */
+static uint32_t
+page_bytes(const struct disk *d, uint64_t index, uint64_t size)
+{
+	uint64_t from = index << PAGE_SHIFT, block = PAGE_SIZE / d->page_blocks;
+
+	if (size >= from + PAGE_SIZE)
+		return PAGE_SIZE;
+	return size <= from ? 0 : (uint32_t)((size - from + block - 1) / block * block);
+}
+
+/* The page was claimed, but is not to be written: it lies behind the end. */
+static void
+page_unclaim(struct disk *d, struct page *p)
+{
+	spin_lock(&d->lock);
+	d->writing_pages--;
+	spin_unlock(&d->lock);
+	page_state_clear(p, PS_WRITING);
+	page_put(p);
+}
+
+/* Back on the list: the request is full. */
+static void
+page_return(struct disk *d, struct disk_node *n, struct page *p)
+{
+	disk_page_dirty(n, p);
+	page_unclaim(d, p);
+}
+
+/* Fill the request with the run of dirty pages around index. */
+static void
+run_collect(struct disk *d, struct disk_node *n, struct disk_call *k, uint64_t index, bool *shared)
+{
+	struct fs_request *q = k->request;
+	uint64_t at = run_first(n, index), size = READ_ONCE(n->inode->size);
+
+	q->offset = at << PAGE_SHIFT;
+	for (; k->page_count < DISK_RUN; at++) {
+		struct page *p = claim_at(d, n, at);
+		uint32_t bytes = page_bytes(d, at, size);
+
+		if (p == NULL)
+			break;
+		if (bytes == 0) {
+			page_unclaim(d, p);
+			break;
+		}
+		if (!segment_add(q, page_offset_io(k->client, p), bytes)) {
+			page_return(d, n, p);
+			break;
+		}
+		*shared |= (page_state_clear(p, PS_SHARED) & PS_SHARED) != 0;
+		if (page_state_clear(p, PS_RESERVED) & PS_RESERVED)
+			q->reserved_blocks += d->page_blocks;
+		k->pages[k->page_count++] = p;
+		if (bytes < PAGE_SIZE)
+			break;
+	}
+}
+
+/* Stores behind the end of the file are not part of it. */
+static void
+tail_clear(struct disk_call *k, uint64_t size)
+{
+	uint64_t end = k->request->offset + ((uint64_t)k->page_count << PAGE_SHIFT);
+	struct page *p = k->pages[k->page_count - 1];
+
+	if (size < end && size > end - PAGE_SIZE)
+		memset((char *)page_virt(p) + (size & (PAGE_SIZE - 1)), 0, end - size);
+}
+
+static void
+write_describe(struct disk_node *n, struct fs_request *q)
+{
+	struct inode *i = n->inode;
+
+	disk_name_inode(q, n);
+	q->size = min(READ_ONCE(i->size), q->offset + q->length);
+	q->valid = FS_SET_MTIME;
+	q->mtime = (struct fs_time){ .seconds = i->mtime.tv_sec, .nanoseconds = (uint32_t)i->mtime.tv_nsec };
+}
+
+/* Send one FS_WRITE for the dirty pages around index; NULL: there were none. */
+static struct disk_call *
+write_start(struct disk *d, struct disk_node *n, uint64_t index)
+{
+	struct disk_call *k = disk_call_begin(d->client, FS_WRITE);
+	bool shared = false;
+
+	k->pages = kmalloc(DISK_RUN * sizeof(k->pages[0]));
+	if (k->pages != NULL)
+		run_collect(d, n, k, index, &shared);
+	if (k->page_count == 0) {
+		disk_call_end(k);
+		return NULL;
+	}
+	if (shared)
+		mapping_protect(&n->mapping, k->pages[0]->index, k->pages[k->page_count - 1]->index);
+	tail_clear(k, READ_ONCE(n->inode->size));
+	write_describe(n, k->request);
+	k->mapping = &n->mapping;
+	disk_call_start(k);
+	return k;
+}
+
+void
+disk_error(struct disk_node *n, long error)
+{
+	n->error = (uint32_t)-error;
+	__atomic_fetch_add(&n->error_seq, 1, __ATOMIC_RELEASE);
+	klog(LOG_ERR, "ext4: inode %u: what was written is lost: error %ld", n->number, -error);
+}
+
+/* The answer is there: the pages are on the disk, or lost. */
+static void
+write_finish(struct disk *d, struct disk_node *n, struct disk_call *k)
+{
+	long r = disk_call_wait(k);
+	uint64_t blocks = k->request->reserved_blocks;
+
+	if (r >= 0 && (uint64_t)r < k->request->length)
+		r = -EIO;
+	if (r >= 0) {
+		disk_node_update(n, &k->answer);
+		if (k->answer.attributes.size > n->server.size)
+			WRITE_ONCE(n->server.size, k->answer.attributes.size);
+		if (k->request->size > n->server.size)
+			WRITE_ONCE(n->server.size, k->request->size);
+		disk_hold(n);
+	} else {
+		disk_error(n, r);
+	}
+	for (unsigned i = 0; i < k->page_count; i++) {
+		if (r >= 0)
+			page_state_set(k->pages[i], PS_BLOCK);
+		page_state_clear(k->pages[i], PS_WRITING);
+	}
+	spin_lock(&d->lock);
+	d->writing_pages -= k->page_count;
+	d->promised -= min(d->promised, blocks);
+	spin_unlock(&d->lock);
+	disk_call_end(k);
+	waitq_wake_all(&d->throttle_wait);
+}
+
+/* What was dirty when we came; who dirties on and on is not waited for. */
+long
+disk_flush_locked(struct disk_node *n)
+{
+	struct disk *d = disk_of(n->inode->sb);
+	struct disk_call *sent[IN_FLIGHT];
+	unsigned head = 0, tail = 0;
+	uint64_t seq = n->error_seq, left = READ_ONCE(n->dirty_count);
+
+	while (left > 0) {
+		uint64_t index = first_dirty(d, n);
+		struct disk_call *k;
+
+		if (index == UINT64_MAX)
+			break;
+		if (tail - head == IN_FLIGHT)
+			write_finish(d, n, sent[head++ % IN_FLIGHT]);
+		k = write_start(d, n, index);
+		if (k == NULL) {
+			if (tail == head && first_dirty(d, n) == index && READ_ONCE(n->dirty_count) != 0)
+				break;		/* no memory for a request */
+			left -= left > 0;
+			continue;
+		}
+		left -= min(left, (uint64_t)k->page_count);
+		sent[tail++ % IN_FLIGHT] = k;
+	}
+	while (head != tail)
+		write_finish(d, n, sent[head++ % IN_FLIGHT]);
+	spin_lock(&d->lock);
+	n->dirty_since = n->dirty_count != 0 ? clock_monotonic() : 0;
+	spin_unlock(&d->lock);
+	return n->error_seq != seq ? -(long)n->error : 0;
+}
+
+long
+disk_flush_node(struct disk_node *n)
+{
+	long r;
+
+	if (READ_ONCE(n->dirty_count) == 0 && disk_of(n->inode->sb)->writing_pages == 0)
+		return 0;
+	mutex_lock(&n->flush);
+	r = disk_flush_locked(n);
+	mutex_unlock(&n->flush);
+	return r;
+}
+
+/* ---- fsync, sync ---- */
+
+long
+disk_error_seen(struct file *f)
+{
+	struct disk_node *n = disk_node(f->inode);
+	uint64_t now = READ_ONCE(n->error_seq);
+
+	if (!is_type(f->inode, S_IFREG) || (uint64_t)f->private_ == now)
+		return 0;
+	f->private_ = (void *)now;
+	return -(long)n->error;
+}
+
+static bool
+node_stable(const struct disk_node *n, const struct disk_client *c)
+{
+	return __atomic_load_n(&n->last_transaction, __ATOMIC_RELAXED) <= disk_committed(c);
+}
+
+long
+disk_fsync(struct file *f, bool datasync)
+{
+	struct inode *i = f->inode;
+	struct disk_node *n = disk_node(i);
+	struct disk_client *c = disk_of(i->sb)->client;
+	struct disk_call *k;
+	long r = 0, e;
+
+	if (i->mapping != NULL)
+		disk_flush_node(n);
+	if (!datasync)
+		r = disk_push_attributes(i);
+	if (r == 0 && !node_stable(n, c)) {
+		k = disk_call_begin(c, FS_FSYNC);
+		disk_name_inode(k->request, n);
+		k->request->flags = datasync ? FS_DATASYNC : 0;
+		r = disk_call_finish(k);
+		disk_call_end(k);
+	}
+	e = disk_error_seen(f);
+	return e < 0 ? e : r < 0 ? r : 0;
+}
+
+/* ---- nodes that are held ---- */
+
+/* The held node after `last` (NULL: the first), with a reference on its inode; gives last's back. */
+static struct disk_node *
+held_next(struct disk *d, struct disk_node *last)
+{
+	struct disk_node *n = NULL;
+	struct list *at;
+
+	spin_lock(&d->lock);
+	at = last == NULL ? d->held.next : list_empty(&last->on_held) ? &d->held : last->on_held.next;
+	if (at != &d->held) {
+		n = list_entry(at, struct disk_node, on_held);
+		inode_get(n->inode);	/* the list has one */
+	}
+	spin_unlock(&d->lock);
+	if (last != NULL)
+		inode_put(last->inode);
+	return n;
+}
+
+/* Nothing left to do for it: the list lets go. */
+static void
+node_settle(struct disk *d, struct disk_node *n)
+{
+	bool let_go;
+
+	spin_lock(&d->lock);
+	let_go = n->held && n->dirty_count == 0 && node_stable(n, d->client);
+	if (let_go) {
+		n->held = false;
+		list_del(&n->on_held);
+	}
+	spin_unlock(&d->lock);
+	if (let_go)
+		inode_put(n->inode);
+}
+
+/* No name, nobody has it open: its pages need not be written. */
+static bool
+node_abandoned(struct disk_node *n, int32_t ours)
+{
+	return n->inode->nlink == 0 && ref_read(&n->inode->refs) == ours;
+}
+
+static void
+node_abandon(struct disk *d, struct disk_node *n)
+{
+	bool let_go;
+
+	mutex_lock(&n->flush);
+	mapping_truncate(&n->mapping, 0, UINT64_MAX);
+	mutex_unlock(&n->flush);
+	spin_lock(&d->lock);
+	let_go = n->held && n->dirty_count == 0;
+	if (let_go) {
+		n->held = false;
+		list_del(&n->on_held);
+	}
+	spin_unlock(&d->lock);
+	if (let_go)
+		inode_put(n->inode);
+}
+
+/* inode_put's caller has one reference, the list the other: the file ends here. */
+void
+disk_last_user(struct inode *i)
+{
+	struct disk_node *n = disk_node(i);
+
+	if (READ_ONCE(n->held) && !list_empty(&i->hash))
+		node_abandon(disk_of(i->sb), n);
+}
+
+/* What is held, clean and stable goes. */
+void
+disk_settle(struct disk *d)
+{
+	struct disk_node *n = NULL, *next;
+
+	for (n = held_next(d, NULL); n != NULL; n = next) {
+		struct inode *i = n->inode;
+
+		inode_get(i);
+		next = held_next(d, n);
+		if (node_abandoned(n, 2))
+			node_abandon(d, n);
+		else
+			node_settle(d, n);
+		inode_put(i);
+	}
+}
+
+static void
+flush_held(struct disk *d, bool all)
+{
+	uint64_t now = clock_monotonic();
+	struct disk_node *n = NULL;
+
+	while ((n = held_next(d, n)) != NULL) {
+		uint64_t since = READ_ONCE(n->dirty_since);
+
+		if (node_abandoned(n, 2))
+			continue;	/* disk_settle drops it */
+		if (READ_ONCE(n->dirty_count) != 0 && (all || now - since >= seconds(DIRTY_AGE_S)))
+			disk_flush_node(n);
+	}
+}
+
+static void
+push_all(struct disk *d)
+{
+	struct inode *i = NULL;
+	unsigned bucket = 0;
+
+	while ((i = disk_inode_next(d, &bucket, i)) != NULL)
+		if (i->nlink != 0)
+			disk_push_attributes(i);
+}
+
+long
+disk_sync(struct super *sb)
+{
+	struct disk *d = disk_of(sb);
+	long r;
+
+	if (d->client->channel->read_only)
+		return 0;
+	flush_held(d, true);
+	push_all(d);
+	r = disk_simple(d->client, FS_SYNC, 0);
+	disk_settle(d);
+	return r < 0 ? r : 0;
+}
+
+bool
+disk_make_room(struct disk *d)
+{
+	disk_settle(d);
+	flush_held(d, true);
+	disk_settle(d);
+	/* Blocks freed in a running transaction are free when it is committed. */
+	return disk_simple(d->client, FS_SYNC, 0) >= 0;
+}
+
+/* ---- the flusher ---- */
+
+/* Shares of the memory that may be dirty: from the first on it is written, at the second writers wait. */
+static uint64_t dirty_background(void) { return pages_total() / 16; }
+static uint64_t dirty_limit(void) { return pages_total() / 6; }
+
+static bool
+too_dirty(struct disk *d)
+{
+	return READ_ONCE(d->dirty_pages) + READ_ONCE(d->writing_pages) > dirty_limit();
+}
+
+void
+disk_throttle(struct disk *d)
+{
+	if (likely(READ_ONCE(d->dirty_pages) < dirty_background()))
+		return;
+	WRITE_ONCE(d->flush_now, true);
+	waitq_wake_all(&d->flusher_wait);
+	if (too_dirty(d))
+		(void)wait_event_killable(&d->throttle_wait, !too_dirty(d) || READ_ONCE(d->stopping));
+}
+
+void
+disk_pass(struct disk *d, bool all)
+{
+	flush_held(d, all);
+	/* Memory is short: what is written is ours to keep until it is committed. */
+	if (__atomic_exchange_n(&d->commit_now, false, __ATOMIC_ACQ_REL))
+		disk_simple(d->client, FS_SYNC, 0);
+	disk_settle(d);
+}
+
+static void
+flusher_main(void *arg)
+{
+	struct disk *d = arg;
+
+	while (!READ_ONCE(d->stopping)) {
+		bool all;
+
+		wait_event_timeout(&d->flusher_wait, READ_ONCE(d->flush_now) || READ_ONCE(d->stopping),
+		    clock_monotonic() + seconds(PASS_S));
+		all = __atomic_exchange_n(&d->flush_now, false, __ATOMIC_ACQ_REL);
+		disk_pass(d, all);
+	}
+	WRITE_ONCE(d->stopped, true);
+	waitq_wake_all(&d->throttle_wait);
+	task_exit(0);
+}
+
+/* A task of its own for a new server, since the flusher may be waiting for the old one. */
+static void
+watcher_main(void *arg)
+{
+	struct disk *d = arg;
+	struct disk_client *c = d->client;
+
+	while (!READ_ONCE(d->leaving)) {
+		wait_event_timeout(&c->news, disk_client_new_epoch(c) || READ_ONCE(d->leaving), clock_monotonic() + seconds(PASS_S));
+		disk_client_recover_if_new(c);
+	}
+	WRITE_ONCE(d->watcher_stopped, true);
+	waitq_wake_all(&d->throttle_wait);
+	task_exit(0);
+}
+
+bool
+disk_flusher_start(struct disk *d)
+{
+	if (kthread_create("ext4-recover", watcher_main, d) == NULL)
+		return false;
+	if (kthread_create("ext4-flush", flusher_main, d) != NULL)
+		return true;
+	disk_watcher_stop(d);
+	return false;
+}
+
+void
+disk_flusher_stop(struct disk *d)
+{
+	WRITE_ONCE(d->stopping, true);
+	waitq_wake_all(&d->flusher_wait);
+	wait_event(&d->throttle_wait, READ_ONCE(d->stopped));
+}
+
+/* When everything that was sent has been answered: so long a server may die and be told. */
+void
+disk_watcher_stop(struct disk *d)
+{
+	disk_client_drain(d->client);
+	WRITE_ONCE(d->leaving, true);
+	waitq_wake_all(&d->client->news);
+	wait_event(&d->throttle_wait, READ_ONCE(d->watcher_stopped));
+}
+
+/* ---- a new server (proto/fs.h, Deaths) ---- */
+
+/* One call of the recovery: false when this server died as well. */
+static bool
+told(struct disk_call *k, const char *what)
+{
+	long r = disk_call_finish(k);
+
+	disk_call_end(k);
+	if (r < 0 && r != -EAGAIN)
+		klog(LOG_ERR, "ext4: the new file server refuses %s: error %ld", what, -r);
+	return r != -EAGAIN;
+}
+
+static bool
+tell_holds(struct disk *d)
+{
+	struct inode *i = NULL;
+	unsigned bucket = 0;
+	bool alive = true;
+
+	while ((i = disk_inode_next(d, &bucket, i)) != NULL) {
+		struct disk_call *k;
+
+		if ((i->nlink != 0 && !READ_ONCE(disk_node(i)->losing)) || !alive)
+			continue;
+		k = disk_call_recovery(d->client, FS_HOLD);
+		disk_name_inode(k->request, disk_node(i));
+		alive = told(k, "an inode without a name");
+	}
+	return alive;
+}
+
+static bool
+tell_reservations(struct disk *d)
+{
+	uint64_t blocks = READ_ONCE(d->pool) + READ_ONCE(d->promised), used = disk_client_used_up(d->client);
+	struct disk_call *k;
+
+	blocks -= min(blocks, used);
+	if (blocks == 0)
+		return true;
+	k = disk_call_recovery(d->client, FS_RESERVE);
+	k->request->length = blocks;
+	return told(k, "our reservation");
+}
+
+static bool
+page_unstable(struct disk *d, struct page *p)
+{
+	return p->private_ > disk_committed(d->client) && (page_state(p) & (PS_READING | PS_ERROR)) == 0;
+}
+
+/* Unstable pages in a row from *index on, into the request; references go to the call. */
+static void
+unstable_collect(struct disk *d, struct disk_node *n, struct disk_call *k, uint64_t *index)
+{
+	struct fs_request *q = k->request;
+	uint64_t size = READ_ONCE(n->inode->size);
+
+	while (k->page_count < DISK_RUN) {
+		uint64_t at = *index;
+		struct page *p = mapping_next(&n->mapping, &at);
+		uint32_t bytes = p != NULL ? page_bytes(d, at, size) : 0;
+
+		if (p == NULL || bytes == 0) {
+			if (p != NULL)
+				page_put(p);
+			*index = k->page_count == 0 ? UINT64_MAX : *index;
+			return;
+		}
+		if (k->page_count != 0 && at != *index) {
+			page_put(p);
+			return;
+		}
+		if (!page_unstable(d, p)) {
+			page_put(p);
+			*index = at + 1;
+			if (k->page_count != 0)
+				return;
+			continue;
+		}
+		if (k->page_count == 0)
+			q->offset = at << PAGE_SHIFT;
+		if (!segment_add(q, page_offset_io(k->client, p), bytes)) {
+			page_put(p);
+			return;
+		}
+		k->pages[k->page_count++] = p;
+		*index = at + 1;
+		if (bytes < PAGE_SIZE)
+			return;
+	}
+}
+
+static bool
+tell_writes_of(struct disk *d, struct disk_node *n)
+{
+	uint64_t index = 0;
+
+	while (index != UINT64_MAX) {
+		struct disk_call *k = disk_call_recovery(d->client, FS_WRITE);
+		uint64_t transaction;
+		long r = 0;
+
+		k->pages = kmalloc(DISK_RUN * sizeof(k->pages[0]));
+		if (k->pages != NULL)
+			unstable_collect(d, n, k, &index);
+		if (k->page_count == 0) {
+			bool memory = k->pages != NULL;
+
+			disk_call_end(k);
+			if (memory && index == UINT64_MAX)
+				break;
+			if (memory)
+				continue;
+			task_prepare_wait(TASK_UNINTERRUPTIBLE);
+			task_wait(clock_monotonic() + 10000000);
+			task_finish_wait();
+			continue;
+		}
+		write_describe(n, k->request);
+		r = disk_call_finish(k);
+		transaction = k->answer.transaction;
+		if (r >= 0) {
+			disk_node_changed(n, transaction);
+		} else if (r != -EAGAIN) {
+			disk_error(n, r);
+		}
+		disk_call_end(k);
+		if (r == -EAGAIN)
+			return false;
+	}
+	return true;
+}
+
+static bool
+tell_writes(struct disk *d)
+{
+	struct disk_node *n = NULL;
+	bool alive = true;
+
+	while ((n = held_next(d, n)) != NULL)
+		if (alive && n->inode->mapping != NULL)
+			alive = tell_writes_of(d, n);
+	return alive;
+}
+
+void
+disk_recover(struct disk_client *c)
+{
+	struct disk *d = c->disk;
+	uint64_t begun = clock_monotonic();
+	bool alive = tell_holds(d) && tell_reservations(d) && tell_writes(d);
+
+	struct disk_call *k;
+
+	if (!alive)
+		return;
+	k = disk_call_recovery(c, FS_RECOVERED);
+	k->request->offset = disk_client_first_unanswered(c);
+	if (told(k, "the end of recovery"))
+		klog(LOG_NOTICE, "ext4: a new file server took over; told it all in %lu ms",
+		    (unsigned long)(clock_monotonic() - begun) / 1000000);
+}

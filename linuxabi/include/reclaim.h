@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Taking cached pages of disks back.  Owner: linuxabi/mm/reclaim.c.
+ */
+#ifndef LX_RECLAIM_H
+#define LX_RECLAIM_H
+
+#include "page.h"
+
+/*
+ * Forget at least `pages` clean cached pages, those first that were not used
+ * since the last look (PS_COLD).  Pages that are dirty are asked to be
+ * written.  How many became free in the pool; with none it has waited a little.  May block; with locks up to mm->lock held.
+ */
+uint64_t reclaim_pages(uint64_t pages);
+
+/* Memory is short: forget cached pages by chunks and give those back to the
+ * allocator; false: there was nothing to be had. */
+bool reclaim_memory(void);
+
+/* No inode is held by reclaim any more that had no other reference before: for umount. */
+void reclaim_barrier(void);
+
+
+#endif
