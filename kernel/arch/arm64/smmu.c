@@ -467,14 +467,16 @@ arch_io_poll(void)
 bool
 smmu_interrupt(uint32_t intid)
 {
+	bool ours = false;
+
 	for (uint32_t i = 0; i < BOOT_MAX_SMMU; i++)
 		if (smmus[i].base != 0 &&
 		    (smmus[i].event_intid == intid || smmus[i].gerror_intid == intid)) {
 			events_drain(i);
 			errors_take(&smmus[i]);
-			return true;
+			ours = true;
 		}
-	return false;
+	return ours;
 }
 
 /* ---- set up (3.11) --------------------------------------------------------------------- */
@@ -612,6 +614,8 @@ smmu_init(const struct bootinfo *boot)
 
 	boot_info = boot;
 	tables_coherent = true;
+	if (boot->smmu_count == 0)
+		log_text("smmu: there is none: nothing confines devices\n");
 	for (uint32_t i = 0; i < boot->smmu_count; i++) {
 		struct smmu *s = &smmus[i];
 

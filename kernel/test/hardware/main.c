@@ -3,6 +3,7 @@
  * Tests of arch/arm64's SMMU and ITS: boot, then random binding, mapping and
  * accesses, each compared with what a plain list of mappings says, on hardware
  * that snoops and on hardware that does not.
+ * usage: hardware-test [random worlds of each kind]
  */
 #include <setjmp.h>
 
@@ -326,6 +327,8 @@ random_world(uint64_t seed)
 
 /* ---- tests ---------------------------------------------------------------------------------- */
 
+static uint64_t seeds = 8;
+
 static const struct smmu_traits usual = { .stream_bits = 16, .has_abort = true };
 
 static void
@@ -344,7 +347,7 @@ everything_aborts_from_boot_on(void)
 static void
 random_worlds_with_caches_seen(void)
 {
-	for (uint64_t seed = 1; seed <= 8; seed++) {
+	for (uint64_t seed = 1; seed <= seeds; seed++) {
 		machine(true, &usual, false, false);
 		start();
 		random_world(seed);
@@ -354,7 +357,7 @@ random_worlds_with_caches_seen(void)
 static void
 random_worlds_with_caches_not_seen(void)
 {
-	for (uint64_t seed = 1; seed <= 8; seed++) {
+	for (uint64_t seed = 1; seed <= seeds; seed++) {
 		machine(false, &usual, true, true);
 		start();
 		random_world(seed);
@@ -547,10 +550,12 @@ static const struct {
 };
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	volatile unsigned passed = 0, count = sizeof(tests) / sizeof(tests[0]);
 
+	if (argc > 1)
+		seeds = strtoull(argv[1], NULL, 0);
 	for (volatile unsigned i = 0; i < count; i++) {
 		if (setjmp(test_failed) == 0) {
 			tests[i].run();

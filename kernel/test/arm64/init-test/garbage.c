@@ -6,6 +6,7 @@
  * revoke and its Untyped is whole again.
  */
 #include "garbage.h"
+#include <tessera/bootinfo.h>
 
 enum { BOX_BITS = 6, BOX_SLOTS = 1 << BOX_BITS, ROUNDS = 30000 };
 
@@ -81,11 +82,13 @@ fill(uint32_t untyped, uint32_t box)
 		{ OBJ_VSPACE, 15 }, { OBJ_CNODE, 4 }, { OBJ_UNTYPED, 15 }, { OBJ_THREAD, 0 },
 		{ OBJ_IO_SPACE, 15 }, { OBJ_IO_DEVICE, 0 }, { OBJ_IO_DEVICE, 0 },
 	};
+	const struct bootinfo *boot = (const struct bootinfo *)INIT_BOOTINFO_VADDR;
 	uint32_t slot = slot_new(), at = 1;
 
 	for (unsigned i = 0; i < sizeof(what) / sizeof(what[0]); i++) {
 		must("fill", untyped_retype(untyped, what[i].type, what[i].size_bits, 0, slot, 1, 0));
-		if (what[i].type == OBJ_IO_DEVICE)	/* no function has these numbers */
+		if (what[i].type == OBJ_IO_DEVICE && boot->smmu_count != 0 && boot->gic.its_count != 0)
+			/* No function has these numbers. */
 			must("assign", io_control_assign(INIT_SLOT_IO_CONTROL, slot, 0, 0xf8 + i, 0, 0xf8 + i));
 		must("move", cnode_move(box, at++, 0, slot));
 	}
