@@ -97,7 +97,8 @@ enum fs_op {
 
 	/* inodes */
 	FS_GETATTR = 64,
-	FS_SETATTR,		/* valid: FS_SET_*; answer: attributes */
+	FS_SETATTR,		/* valid: FS_SET_*, of which SIZE and FLAGS both use `size`: one of them at a time,
+				 * CTIME is `now`; answer: attributes */
 	FS_EVICT,		/* the client forgets an inode whose nlink is 0: it is deleted */
 	FS_FSYNC,		/* flags: FS_DATASYNC; answered data of the inode and its metadata are stable */
 	/* Offset and length of both are multiples of 512 and length is the sum of the segments,
