@@ -3,6 +3,7 @@
  * Bring-up of a Linux world: from struct world_info (proto/world.h) to the first
  * program.  VCPU 0 does it all and lets the others in when there is work for them.
  */
+#include <linux/mount.h>
 #include <proto/world.h>
 
 #include "arch/arm64/internal.h"
@@ -21,6 +22,8 @@ void slab_init(void);
 void syscall_init(void);
 void main(uint64_t info_ipa) __attribute__((noreturn));
 void secondary_main(unsigned cpu) __attribute__((noreturn));
+
+enum { ROOT_TRIES = 4 };		/* of half a minute each */
 
 static struct world_info world;
 static struct task boot_task = { .comm = "idle/0", .kernel_thread = true, .affinity = 1 };
@@ -44,22 +47,21 @@ world_check(const struct world_info *w)
 		panic("struct world_info makes no sense");
 }
 
-/* "init=/path" of the command line, else the usual places. */
+/* The value of "name=" on the command line, into buf; NULL: it is not there. */
 static const char *
-init_argument(void)
+argument(const char *name, char buf[WORLD_CMDLINE])
 {
-	static char path[WORLD_CMDLINE];
-	const char *p = world.cmdline;
+	size_t len = strlen(name);
 
-	for (; *p != '\0'; p++) {
+	for (const char *p = world.cmdline; *p != '\0'; p++) {
 		size_t n = 0;
 
-		if (strncmp(p, "init=", 5) != 0 || (p != world.cmdline && p[-1] != ' '))
+		if (strncmp(p, name, len) != 0 || (p != world.cmdline && p[-1] != ' '))
 			continue;
-		for (p += 5; p[n] != '\0' && p[n] != ' '; n++)
-			path[n] = p[n];
-		path[n] = '\0';
-		return path;
+		for (p += len; p[n] != '\0' && p[n] != ' '; n++)
+			buf[n] = p[n];
+		buf[n] = '\0';
+		return buf;
 	}
 	return NULL;
 }
@@ -68,7 +70,8 @@ static void
 start_first_program(void)
 {
 	static const char *const places[] = { "/sbin/init", "/bin/init", "/bin/sh" };
-	const char *named = init_argument();
+	char buf[WORLD_CMDLINE];
+	const char *named = argument("init=", buf);
 
 	boot_stages_end();
 	if (named != NULL) {
@@ -95,6 +98,35 @@ archive_unpack(void)
 		klog(LOG_ERR, "root archive: error %ld; what was unpacked stays", -error);
 }
 
+/*
+ * root=none or no file system channel: the archive.  Otherwise the file system
+ * that root= names, or that of the root partition, is waited for: its disk may
+ * still be on its way.  What cannot be mounted leaves us with the archive.
+ */
+static bool
+root_from_disk(void)
+{
+	char buf[WORLD_CMDLINE], mode[WORLD_CMDLINE];
+	const char *root = argument("root=", buf);
+	unsigned long flags = argument("rootflags=", mode) != NULL && strcmp(mode, "ro") == 0 ? MS_RDONLY : 0;
+	long error = -ENXIO;
+
+	if (io_channel_find(0, CHANNEL_FS, NULL) < 0 || (root != NULL && strcmp(root, "none") == 0))
+		return false;
+	if (root == NULL && io_root_part() == NULL)
+		return false;
+	root = root != NULL ? root : "/dev/root";
+	for (unsigned tries = 0; tries < ROOT_TRIES && error == -ENXIO; tries++) {
+		error = fs_mount_root("ext4", root, flags);
+		if (error == -ENXIO)
+			klog(LOG_WARNING, "still waiting for the root file system on %s", root);
+	}
+	if (error == 0)
+		return true;
+	klog(LOG_ERR, "the root file system on %s cannot be mounted: error %ld; the archive is root instead", root, -error);
+	return false;
+}
+
 /* The rest of the bring-up, as a task: it may sleep. */
 static void
 bring_up(void *arg)
@@ -108,7 +140,8 @@ bring_up(void *arg)
 	tty_init();
 	if (world.console != 0)
 		console_channel_init((uint64_t)ipa_to_virt(world.console));
-	archive_unpack();
+	if (!root_from_disk())
+		archive_unpack();
 	/* The first program's descriptors are /dev/console's. */
 	error = fs_mount("/dev", "devtmpfs");
 	if (error != 0)

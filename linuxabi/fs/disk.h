@@ -118,6 +118,7 @@ struct disk_node {
 	struct list on_held;
 	bool held;			/* the list has a reference on the inode */
 	uint64_t dirty_since;		/* ns; 0: not dirty */
+	bool unsynced;			/* written since the last FS_FSYNC, maybe in place: no transaction tells */
 	uint64_t last_transaction;	/* that changed it: atomic */
 	uint32_t error;			/* errno of the last lost write; error_seq counts them */
 	uint64_t error_seq;

@@ -284,6 +284,7 @@ write_finish(struct disk *d, struct disk_node *n, struct disk_call *k)
 			WRITE_ONCE(n->server.size, k->answer.attributes.size);
 		if (k->request->size > n->server.size)
 			WRITE_ONCE(n->server.size, k->request->size);
+		WRITE_ONCE(n->unsynced, true);
 		disk_hold(n);
 	} else {
 		disk_error(n, r);
@@ -382,12 +383,16 @@ disk_fsync(struct file *f, bool datasync)
 		disk_flush_node(n);
 	if (!datasync)
 		r = disk_push_attributes(i);
-	if (r == 0 && !node_stable(n, c)) {
+	if (r == 0 && (READ_ONCE(n->unsynced) || !node_stable(n, c))) {
+		bool was = __atomic_exchange_n(&n->unsynced, false, __ATOMIC_ACQ_REL);
+
 		k = disk_call_begin(c, FS_FSYNC);
 		disk_name_inode(k->request, n);
 		k->request->flags = datasync ? FS_DATASYNC : 0;
 		r = disk_call_finish(k);
 		disk_call_end(k);
+		if (r < 0 && was)
+			WRITE_ONCE(n->unsynced, true);
 	}
 	e = disk_error_seen(f);
 	return e < 0 ? e : r < 0 ? r : 0;

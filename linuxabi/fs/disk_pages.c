@@ -883,7 +883,7 @@ ioctl_setflags(struct file *f, uaddr_t user)
 	k = disk_call_begin(disk_of(i->sb)->client, FS_SETATTR);
 	disk_name_inode(k->request, disk_node(i));
 	k->request->valid = FS_SET_FLAGS | FS_SET_CTIME;
-	k->request->flags = flags;
+	k->request->size = flags;
 	r = disk_call_finish(k);
 	if (r >= 0)
 		disk_node_update(disk_node(i), &k->answer);

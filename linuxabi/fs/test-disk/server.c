@@ -466,7 +466,7 @@ do_setattr(struct node *n, const struct fs_request *q, struct fs_answer *r)
 	if (q->valid & FS_SET_MTIME)
 		n->a.mtime = q->mtime;
 	if (q->valid & FS_SET_FLAGS)
-		n->a.flags = q->flags;
+		n->a.flags = (uint32_t)q->size;
 	if (q->valid & FS_SET_SIZE) {
 		node_cut(n, q->size);
 		n->a.size = q->size;
