@@ -86,8 +86,8 @@ entry(struct image *m, unsigned n, uint8_t type, uint8_t guid, uint64_t first, u
 	memset(e + 16, guid, 16);
 	put(e + 32, first, 8);
 	put(e + 40, last, 8);
-	for (unsigned i = 0; i < 36 && name[i] != '\0'; i++)
-		e[56 + 2 * i] = (uint8_t)name[i];
+	for (uint8_t *unit = e + 56; unit < e + ENTRY && *name != '\0'; unit += 2)
+		*unit = (uint8_t)*name++;
 }
 
 static void
