@@ -5,8 +5,9 @@
  * Stream table: two levels of 64 entries to a leaf (4 KiB).  16 bits of StreamID
  * take 4 MiB as one table; as two levels they take 8 KiB and a leaf for each
  * group of eight PCI devices that is in use.  LEAVES leaves are reserved at boot
- * and given out as devices are assigned: buses are small and few.  A first-level
- * entry that is 0, and a leaf entry that is 0, refuse the access with an event.
+ * and given out, for good, as devices are assigned: buses are small and few.  A
+ * first-level entry that is 0, and a leaf entry that is 0, refuse the access with
+ * an event.
  *
  * Each IODevice has its own context descriptor, whose ASID is its number, also
  * where several see one IOSpace: so ASIDs cannot run out.
@@ -19,8 +20,9 @@
 enum {
 	IDR0 = 0x0, IDR1 = 0x4, IDR5 = 0x14, CR0 = 0x20, CR0ACK = 0x24, CR1 = 0x28, CR2 = 0x2c,
 	GBPA = 0x44, IRQ_CTRL = 0x50, IRQ_CTRLACK = 0x54, GERROR = 0x60, GERRORN = 0x64,
-	GERROR_IRQ_CFG0 = 0x68, EVENTQ_IRQ_CFG0 = 0xb0, STRTAB_BASE = 0x80, STRTAB_BASE_CFG = 0x88, CMDQ_BASE = 0x90, CMDQ_PROD = 0x98,
-	CMDQ_CONS = 0x9c, EVENTQ_BASE = 0xa0, EVENTQ_PROD = 0x100a8, EVENTQ_CONS = 0x100ac,
+	GERROR_IRQ_CFG0 = 0x68, STRTAB_BASE = 0x80, STRTAB_BASE_CFG = 0x88,
+	CMDQ_BASE = 0x90, CMDQ_PROD = 0x98, CMDQ_CONS = 0x9c, EVENTQ_BASE = 0xa0,
+	EVENTQ_IRQ_CFG0 = 0xb0, EVENTQ_PROD = 0x100a8, EVENTQ_CONS = 0x100ac,
 	SMMU_BYTES = 0x20000,		/* two pages of 64 KiB */
 
 	IDR0_HYP = 1 << 9, IDR0_MSI = 1 << 13,

@@ -327,7 +327,7 @@ random_world(uint64_t seed)
 
 /* ---- tests ---------------------------------------------------------------------------------- */
 
-static uint64_t seeds = 8;
+static uint64_t seeds = 40;
 
 static const struct smmu_traits usual = { .stream_bits = 16, .has_abort = true };
 
