@@ -443,7 +443,8 @@ inode_load(struct fs *fs, uint32_t number, struct inode **result)
 int
 inode_get(struct fs *fs, uint32_t number, struct inode **result)
 {
-	bool journal = fs->super != NULL && number == fs->super->journal_inum && !fs->mounted;
+	bool journal = fs->super != NULL && number == fs->super->journal_inum &&
+	    (!fs->mounted || fs->read_only);	/* a remount reads it, too */
 	struct inode *inode;
 	int error;
 
