@@ -32,6 +32,7 @@ struct xattr {
 };
 
 struct server_faults faults;
+const bool server_is_model = true, server_redoes = true;
 uint64_t server_blocks = 1 << 20, server_requests[256], server_steps;
 unsigned server_deaths;
 char server_wrong[256];

@@ -21,6 +21,8 @@ struct server_faults {
 	unsigned fail_count;		/* so many times */
 };
 extern struct server_faults faults;
+extern const bool server_is_model;	/* false: a real one, whose inside cannot be looked at */
+extern const bool server_redoes;		/* its deaths lose nothing that it answered */
 extern uint64_t server_blocks;		/* room, in blocks of 4 KiB */
 extern uint64_t server_requests[256];	/* served, by operation */
 extern unsigned server_deaths;
