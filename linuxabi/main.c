@@ -7,6 +7,7 @@
 #include <proto/world.h>
 
 #include "arch/arm64/internal.h"
+#include "block.h"
 #include "cpu.h"
 #include "fs.h"
 #include "futex.h"
@@ -146,6 +147,7 @@ bring_up(void *arg)
 	error = fs_mount("/dev", "devtmpfs");
 	if (error != 0)
 		klog(LOG_WARNING, "no devtmpfs on /dev: error %ld", -error);
+	block_init();
 	klog(LOG_INFO, "Tessera Linux personality: %u CPUs, %lu MiB, %lu ms after power-on", cpu_count(),
 	    pages_total() * PAGE_SIZE >> 20, uptime_boot_ns() / 1000000);
 	start_first_program();

@@ -10,6 +10,19 @@ static spinlock_t chrdev_lock = SPINLOCK_INIT(50);
 static struct list chrdevs = LIST_INIT(chrdevs);
 static struct super *instance;
 
+static const struct blkdev_driver *blkdev;
+
+void blkdev_register(const struct blkdev_driver *d) { __atomic_store_n(&blkdev, d, __ATOMIC_RELEASE); }
+
+const struct blkdev_driver *
+blkdev_driver(void)
+{
+	static const struct blkdev_driver none;
+	const struct blkdev_driver *d = __atomic_load_n(&blkdev, __ATOMIC_ACQUIRE);
+
+	return d != NULL ? d : &none;
+}
+
 static uint32_t dev_major(uint64_t dev) { return (uint32_t)(dev >> 8 & 0xfff); }
 static uint32_t dev_minor(uint64_t dev) { return (uint32_t)((dev & 0xff) | (dev >> 12 & 0xfff00)); }
 
@@ -75,6 +88,8 @@ chrdev_print(struct seq *s)
 				last = major;
 			}
 	seq_printf(s, "\nBlock devices:\n");
+	if (blkdev_driver()->majors != NULL)
+		blkdev_driver()->majors(s);
 }
 
 /* ---- names; directories in them are made on the way ---- */

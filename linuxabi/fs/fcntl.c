@@ -15,7 +15,8 @@ set_flags(struct file *f, uint32_t flags)
 	if ((flags & O_NOATIME) != 0 && (f->flags & O_NOATIME) == 0 &&
 	    (f->inode == NULL || !inode_owner_or_capable(f->inode)))
 		return -EPERM;
-	if ((flags & O_DIRECT) != 0 && !file_is_pipe(f) && (f->inode == NULL || f->inode->mapping == NULL))
+	if ((flags & O_DIRECT) != 0 && !file_is_pipe(f) &&
+	    (f->inode == NULL || (f->inode->mapping == NULL && !is_type(f->inode, S_IFBLK))))
 		return -EINVAL;
 	f->flags = (f->flags & ~(uint32_t)SETFL_FLAGS) | (flags & SETFL_FLAGS);
 	return 0;

@@ -315,6 +315,7 @@ void disk_init(void);
 void file_init(void);
 void poll_init(void);
 const struct file_ops *chrdev_find(uint64_t rdev);
+const struct blkdev_driver *blkdev_driver(void);	/* its functions are NULL before there is one */
 
 static inline bool fd_flags_ok(uint64_t flags, uint64_t allowed) { return (flags & ~allowed) == 0; }
 

@@ -74,6 +74,7 @@ open_ops(struct inode *i)
 	case S_IFIFO:
 		return &fifo_ops;
 	case S_IFBLK:
+		return blkdev_driver()->fops;
 	case S_IFSOCK:
 		return NULL;
 	default:
@@ -136,6 +137,8 @@ open_inode(struct path *p, unsigned flags, bool created)
 	}
 	f->inode = i;
 	f->path = *p;
+	if (is_type(i, S_IFBLK))		/* there it means something without O_CREAT; block/ takes it away */
+		f->flags |= flags & O_EXCL;
 	if (ops->open != NULL) {
 		r = ops->open(i, f);
 		if (r < 0)

@@ -324,6 +324,8 @@ sys_sync(void)
 			m->sb->ops->sync(m->sb);
 		mount_put(m);
 	}
+	if (blkdev_driver()->sync != NULL)
+		blkdev_driver()->sync();
 	return 0;
 }
 
@@ -419,7 +421,7 @@ fallocate_check(struct file *f, int mode, loff_t off, loff_t len)
 		return -ESPIPE;
 	if (is_type(f->inode, S_IFDIR))
 		return -EISDIR;
-	if (!is_type(f->inode, S_IFREG))
+	if (!is_type(f->inode, S_IFREG) && !is_type(f->inode, S_IFBLK))
 		return -ENODEV;
 	if (off > INT64_MAX - len)
 		return -EFBIG;

@@ -24,6 +24,7 @@ struct pipe;
 struct poll_table;
 struct path;
 struct dir_context;
+struct seq;
 
 enum { NAME_MAX_ = 255, PATH_MAX_ = 4096, SYMLINKS_MAX = 40, LINK_MAX_ = 65000 };
 
@@ -282,6 +283,13 @@ struct chrdev {
 	struct list node;
 };
 void chrdev_register(struct chrdev *);
+/* Block devices are block/'s: how they are opened, what sync(2) does about them, their part of /proc/devices. */
+struct blkdev_driver {
+	const struct file_ops *fops;
+	void (*sync)(void);
+	void (*majors)(struct seq *);
+};
+void blkdev_register(const struct blkdev_driver *);
 /* Names in /dev, with slashes where they lie deeper: directories on the way are made.  0, -EEXIST,
  * -ENOENT, -ENOMEM; -ENODEV before fs_init. */
 long devtmpfs_create(const char *name, uint32_t mode, uint64_t rdev);

@@ -683,6 +683,9 @@ remap_check(struct mm *mm, struct vma *v, const struct remap *q)
 		return -EFAULT;
 	if (q->new_len <= q->old_len)
 		return 0;
+	/* part of a disk, and what follows is another's */
+	if (v->file != NULL && v->mapping != NULL && v->mapping != v->file->inode->mapping)
+		return -EFAULT;
 	more = (q->new_len - q->old_len) >> PAGE_SHIFT;
 	if ((v->flags & VMA_LOCKED) && !may_lock(mm, more))
 		return -EAGAIN;
