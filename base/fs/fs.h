@@ -31,6 +31,8 @@
 struct fs;
 
 enum { FS_NEVER = -1 };
+/* A flag of FS_UNMOUNT that no client may give: whoever held inodes is gone. */
+enum { FS_UNMOUNT_FORCE = 0x80000000u };
 
 struct fs_options {
 	size_t cache_bytes;	/* metadata kept in memory, about; 0: 8 MiB */
@@ -92,6 +94,9 @@ bool fs_idle(const struct fs *fs);
  * submit itself.  Returns answer.result; -EDEADLK if nothing can go on.
  */
 int64_t fs_call(struct fs *fs, struct fs_job *job, bool (*poll)(struct disk *));
+
+/* The client can see the answer: its redo record need not be kept for that. */
+void fs_answered(struct fs *fs, const struct fs_job *job);
 
 /* What FS_MOUNT found; valid while mounted. */
 bool fs_mounted(const struct fs *fs);

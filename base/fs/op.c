@@ -37,10 +37,17 @@ op_mount(struct fs *fs, struct fs_job *job)
 }
 
 static int64_t
-op_unmount(struct fs *fs)
+op_unmount(struct fs *fs, bool force)
 {
-	const struct inode *inode;
+	struct inode *inode;
 
+	if (force && fs->mounted) {
+		for (inode = fs->orphan_first; inode != NULL; inode = inode->orphan_next)
+			inode->holds = 0;
+		fs->recovering = false;
+		orphans_reclaim(fs);
+		return super_unmount(fs);
+	}
 	for (inode = fs->orphan_first; inode != NULL; inode = inode->orphan_next)
 		if (inode->raw->links == 0 && !fs->failed)
 			return -EBUSY;
@@ -406,7 +413,7 @@ op_run(struct fs *fs, struct fs_job *job)
 
 	if (op == FS_MOUNT || op == FS_UNMOUNT || op == FS_REMOUNT) {
 		lock_exclusive(&fs->gate);
-		result = op == FS_MOUNT ? op_mount(fs, job) : op == FS_UNMOUNT ? op_unmount(fs) :
+		result = op == FS_MOUNT ? op_mount(fs, job) : op == FS_UNMOUNT ? op_unmount(fs, (job->request.flags & FS_UNMOUNT_FORCE) != 0) :
 		    !fs->mounted ? -ENODEV :
 		    super_remount(fs, (job->request.flags & FS_MOUNT_READONLY) != 0);
 		unlock(&fs->gate);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fs component: its channels, its bells, its loop.  fs(8).
+ */
+#include <stdlib.h>
+#include <tessera/runtime.h>
+#include "blockdisk.h"
+#include "server.h"
+
+enum { MAX_DISKS = 8 };
+
+static struct server server;
+static struct blockdisk *disks[MAX_DISKS];
+static const struct component_channel *disk_channels[MAX_DISKS];
+static const struct component_channel *client_channel;
+static unsigned disk_count;
+static struct blockdisk *chosen;
+
+static uint64_t
+clock_ns(void *context)
+{
+	(void)context;
+	if (component->wall_time_ns != 0)
+		return component->wall_time_ns + time_ns_of_ticks(time_ticks() - component->wall_time_ticks);
+	return time_ns_of_ticks(time_ticks());
+}
+
+static void
+say(void *context, const char *line)
+{
+	(void)context;
+	log_line("%s", line);
+}
+
+static void
+open_disks(const void *heap)
+{
+	const struct component_channel *c;
+
+	for (unsigned i = 0; disk_count < MAX_DISKS &&
+	    (c = component_channel(CHANNEL_BLOCK, CHANNEL_CLIENT, i)) != NULL; i++) {
+		struct blockdisk *d = calloc(1, sizeof *d);
+
+		if (d == NULL || !blockdisk_attach(d, (void *)c->address, c->size, heap, c->window,
+		    client_channel->window)) {
+			log_line(LOG_WARNING "channel %s is no disk, or there is no memory", c->name);
+			free(d);
+			continue;
+		}
+		disk_channels[disk_count] = c;
+		disks[disk_count++] = d;
+		bell_ring(c->slot);
+	}
+}
+
+/* The first disk that has what its channel is for. */
+static void
+choose_disk(void)
+{
+	for (unsigned i = 0; chosen == NULL && i < disk_count; i++)
+		if (blockdisk_ready(disks[i])) {
+			chosen = disks[i];
+			log_line("serves %s%s%s, %lu MiB", chosen->client.facts.name,
+			    chosen->client.facts.part_number != 0 ? ", partition " : "",
+			    chosen->client.facts.part_name, chosen->disk.bytes >> 20);
+			server_disk(&server, &chosen->disk);
+		}
+}
+
+static void
+move_disks(bool all)
+{
+	for (unsigned i = 0; i < disk_count; i++)
+		if (blockdisk_move(disks[i]) || all)
+			bell_ring(disk_channels[i]->slot);
+	if (chosen == NULL)
+		choose_disk();
+	if (chosen != NULL)
+		server.channel->disk_state = chosen->client.facts.state;
+}
+
+static bool
+disks_rest(void)
+{
+	bool rest = true;
+
+	for (unsigned i = 0; i < disk_count; i++)
+		rest = block_rest(&disks[i]->client) && rest;
+	return rest;
+}
+
+static void
+ring_client(bool all)
+{
+	if (server.bell || all)
+		bell_ring(client_channel->slot);
+	server.bell = false;
+}
+
+static void
+serve(void)
+{
+	uint64_t bits = COMPONENT_BIT_PEER, deadline;
+	int64_t next;
+
+	for (;;) {
+		move_disks((bits & COMPONENT_BIT_PEER) != 0);
+		next = server_step(&server);
+		ring_client((bits & COMPONENT_BIT_PEER) != 0);
+		bits = 0;
+		for (unsigned i = 0; i < disk_count; i++)
+			if (block_push(&disks[i]->client))
+				bell_ring(disk_channels[i]->slot);
+		if (!disks_rest() || !server_rest(&server))
+			continue;
+		deadline = 0;
+		if (next != FS_NEVER) {
+			uint64_t now = clock_ns(NULL), left = (uint64_t)next > now ? (uint64_t)next - now : 0;
+
+			deadline = time_ticks() + time_ticks_of_ns(left) + 1;
+		}
+		bits = bell_wait(deadline);
+	}
+}
+
+int
+main(void)
+{
+	struct fs_options options = { .clock_ns = clock_ns, .say = say, .random = component->random };
+	size_t heap_bytes;
+	void *heap = heap_region(&heap_bytes);
+
+	client_channel = component_channel(CHANNEL_FS, CHANNEL_SERVER, 0);
+	if (client_channel == NULL) {
+		log_line(LOG_WARNING "there is no channel to serve");
+		return 1;
+	}
+	/* half of the memory keeps metadata; the rest is stacks, requests and the log */
+	options.cache_bytes = heap_bytes / 2;
+	if (!server_begin(&server, (void *)client_channel->address, client_channel->size, &options)) {
+		log_line(LOG_WARNING "channel %s is no file system's, or there is no memory",
+		    client_channel->name);
+		return 1;
+	}
+	open_disks(heap);
+	if (disk_count == 0) {
+		log_line(LOG_WARNING "there is no disk");
+		return 1;
+	}
+	serve();
+}
