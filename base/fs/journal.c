@@ -713,12 +713,15 @@ transaction_write(struct fs *fs, struct transaction *t)
 		n = t->buffers - from < per ? t->buffers - from : per;
 		log_group(&w, t->buffer + from, n);
 	}
+	/* Zeroes where the commit record will be: if power fails in the middle of it,
+	 * its first sector makes it whole and any other part makes nothing. */
+	memset(writer_next(&w), 0, fs->block_bytes);
 	writer_submit(&w);
 	error = batch_wait(&w.batch);
 	if (error == 0)
 		error = disk_flush(fs);
 	if (error == 0)
-		error = log_commit_record(fs, t, ring_advance(j, w.at, w.filled));
+		error = log_commit_record(fs, t, ring_advance(j, w.at, w.filled - 1));
 	return error;
 }
 
