@@ -259,6 +259,9 @@ inode_store(struct handle *h, struct inode *inode)
 		}
 		memcpy(b->data + offset, inode->raw, fs->inode_bytes);
 		inode->transaction = h->transaction->id;
+		/* Names are a directory's data: SQLite, for one, syncs them by fdatasync. */
+		if (inode_is_dir(inode))
+			inode->data_transaction = inode->transaction;
 	}
 	buffer_put(fs, b);
 	return error;
@@ -371,6 +374,10 @@ inode_make(struct fs *fs, uint32_t number)
 	inode->fs = fs;
 	inode->number = number;
 	inode->refs = 1;
+	/* It may have been changed, and forgotten since: fsync must not believe it is clean. */
+	if (fs->journal.running != NULL)
+		inode->transaction = inode->data_transaction = fs->journal.running->id;
+	inode->written = fs->written;
 	inode->hash_next = *bucket_of(fs, number);
 	*bucket_of(fs, number) = inode;
 	fs->inodes_cached++;
