@@ -318,20 +318,21 @@ int
 component_main(const struct component_info *info)
 {
 	unsigned requests = number(info->args);
-	uint64_t ms;
+	uint64_t ms, pause;
 
 	random = info->random | 1;
 	if (!begin())
 		return 1;
 	try_what_is_not_allowed();
 	sent = done = 0;
-	bytes = 0;
+	bytes = longest_pause = 0;
 	started = last_answer = time_ticks();
 	traffic(requests);
 	ms = time_ns_of_ticks(time_ticks() - started) / 1000000;
+	pause = time_ns_of_ticks(longest_pause) / 1000000;
 	read_all();
 	log_line("blockio: %u requests, %lu MiB in %lu ms, %u lives of the driver, longest pause %lu ms, %u given again",
-	    requests, bytes >> 20, ms, client.epoch, time_ns_of_ticks(longest_pause) / 1000000, client.reissued);
+	    requests, bytes >> 20, ms, client.epoch, pause, client.reissued);
 	log_line("blockio: %u wrong, %u errors", wrong, errors);
 	return 0;
 }
