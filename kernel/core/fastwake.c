@@ -144,8 +144,13 @@ struct thread *
 fastpath_interrupt(struct cpu *c, uint32_t intid)
 {
 	struct irq *irq = irq_find(intid);
+	struct thread *to;
 
-	if (c->current == NULL || irq == NULL || irq->notification == NULL)
+	if (c->current == NULL || irq == NULL || irq->notification == NULL ||
+	    irq->unanswered >= IRQ_STORM)
 		return NULL;
-	return signal(c, c->current, irq->notification, irq->badge);
+	to = signal(c, c->current, irq->notification, irq->badge);
+	if (to != NULL)
+		irq->unanswered++;
+	return to;
 }

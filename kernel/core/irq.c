@@ -31,7 +31,8 @@ irq_bind(struct irq *irq, const struct slot *notification, unsigned cpu)
 	irq->badge = notification->badge;
 	irq->next = irq->notification->irqs;
 	irq->notification->irqs = irq;
-	irq->cpu = cpu;
+	irq->cpu = (uint16_t)cpu;
+	irq->unanswered = 0;
 	if (irq->intid != 0)
 		arch_irq_enable(irq->intid, cpu);
 }
@@ -52,8 +53,11 @@ kernel_interrupt(uint32_t intid)
 {
 	struct irq *irq = irq_find(intid);
 
-	if (irq != NULL && irq->notification != NULL)
-		notification_signal(irq->notification, irq->badge);
+	if (irq == NULL || irq->notification == NULL)
+		return;
+	if (irq->unanswered++ >= IRQ_STORM)	/* lines are masked anyhow */
+		arch_irq_mask(intid);
+	notification_signal(irq->notification, irq->badge);
 }
 
 /* The only capability of an interrupt's handler, into an empty slot. */
@@ -115,8 +119,14 @@ irq_handler_bind(struct thread *caller, struct slot *self, struct slot *notifica
 enum error
 irq_handler_ack(struct thread *caller, struct slot *self)
 {
+	struct irq *irq = self->irq;
+
 	(void)caller;
-	if (self->irq->notification != NULL)
-		arch_irq_ack(self->irq->intid);
+	if (irq->notification == NULL)
+		return OK;
+	if (irq->unanswered > IRQ_STORM)
+		arch_irq_enable(irq->intid, irq->cpu);
+	irq->unanswered = 0;
+	arch_irq_ack(irq->intid);
 	return OK;
 }

@@ -213,6 +213,31 @@ TEST(message_interrupts_arrive)
 	host_interrupt(0, 5000);
 }
 
+TEST(storm_of_messages_is_masked_until_acknowledged)
+{
+	uint32_t d = device(5), h = new_slot(), n = make(OBJ_NOTIFICATION, 0), nb = new_slot();
+	struct notification *note = slot_of(n)->notification;
+
+	EXPECT(mint(nb, n, RIGHTS_ALL, 32), OK);
+	EXPECT(INVOKE(d, IO_DEVICE_GET_IRQ, 7, 0, h), OK);
+	EXPECT(INVOKE(h, IRQ_HANDLER_BIND, nb), OK);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < IRQ_STORM; i++)
+			host_message(0, 5, 7);
+		EXPECT(slot_of(d)->io_device->arch.enabled, 1u << 7);
+		EXPECT(INVOKE0(h, IRQ_HANDLER_ACK), OK);
+	}
+	for (unsigned i = 0; i < IRQ_STORM + 50; i++)
+		host_message(0, 5, 7);
+	EXPECT(slot_of(d)->io_device->arch.enabled, 0);
+	EXPECT(note->bits, 32);
+	note->bits = 0;
+	EXPECT(INVOKE0(h, IRQ_HANDLER_ACK), OK);
+	EXPECT(slot_of(d)->io_device->arch.enabled, 1u << 7);
+	host_message(0, 5, 7);
+	EXPECT(note->bits, 32);
+}
+
 TEST(faults_are_told_once_until_read_and_then_kept_quiet)
 {
 	uint32_t d = device(5), n = make(OBJ_NOTIFICATION, 0), nb = new_slot(), space = make(OBJ_IO_SPACE, 14);

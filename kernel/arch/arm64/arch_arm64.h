@@ -70,6 +70,7 @@ void its_device_unmap(struct io_device *d);
 paddr_t its_doorbell(uint32_t its);
 void its_lpi_enable(uint32_t intid, unsigned cpu);
 void its_lpi_disable(uint32_t intid);
+void its_lpi_mask(uint32_t intid);
 
 /* smmu.c, iospace.c */
 void smmu_init(const struct bootinfo *boot);

@@ -276,6 +276,13 @@ arch_irq_ack(uint32_t intid)
 		sysreg_write(ICC_DIR, intid);
 }
 
+void
+arch_irq_mask(uint32_t intid)
+{
+	if (intid >= LPI_FIRST)
+		its_lpi_mask(intid);
+}
+
 /*
  * The virtual timer's line is active here on behalf of a VCPU (GIC 4.1.3):
  * taken along when the VCPU leaves the CPU, set when it comes.

@@ -350,6 +350,13 @@ its_lpi_enable(uint32_t intid, unsigned cpu)
 	property_set(d, intid, LPI_ON);
 }
 
+/* Off; what comes is kept. */
+void
+its_lpi_mask(uint32_t intid)
+{
+	property_set(device_of(intid), intid, LPI_OFF);
+}
+
 /* Off, and no longer pending. */
 void
 its_lpi_disable(uint32_t intid)

@@ -212,6 +212,13 @@ arch_irq_disable(uint32_t intid)
 }
 
 void
+arch_irq_mask(uint32_t intid)
+{
+	if (intid >= LPI_FIRST)
+		lpi_enable(intid, false);
+}
+
+void
 arch_irq_ack(uint32_t intid)
 {
 	(void)intid;

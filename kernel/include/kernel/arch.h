@@ -141,7 +141,7 @@ uint64_t arch_doorbell_offset(void);		/* of the word to write, in the doorbell's
 /*
  * Interrupts: lines, and LPIs from LPI_FIRST on.  When an enabled line fires,
  * arch masks it, ends it at the GIC and calls kernel_interrupt(); ack lets it
- * come again.  LPIs are edges: they are not masked.
+ * come again.  LPIs are edges: they come again without it.
  */
 enum { IRQ_LINES = 1020 };
 bool arch_irq_usable(uint32_t intid);		/* exists, an SPI, not the kernel's own */
@@ -149,6 +149,7 @@ void arch_irq_configure(uint32_t intid, bool edge);
 void arch_irq_enable(uint32_t intid, unsigned cpu);	/* route there and unmask */
 void arch_irq_disable(uint32_t intid);
 void arch_irq_ack(uint32_t intid);
+void arch_irq_mask(uint32_t intid);		/* an LPI stays pending until it is enabled */
 
 /* Console until a driver takes it; power; figures for system_control_bench. */
 void arch_console_write(const char *text, size_t bytes);

@@ -176,8 +176,13 @@ struct irq {
 	struct irq *next;		/* of the same Notification */
 	uint64_t badge;
 	uint32_t intid;
-	uint32_t cpu;
+	uint16_t cpu;
+	uint16_t unanswered;		/* taken since the last ack */
 };
+
+/* A message that comes more often than this without an ack is masked until it is
+ * acknowledged: a device that storms must not have a CPU. */
+enum { IRQ_STORM = 256 };
 
 struct vcpu;
 

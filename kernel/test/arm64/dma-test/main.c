@@ -362,6 +362,16 @@ test_messages(void)
 	for (unsigned i = 0; i < 20; i++)
 		if (!message_comes(8))
 			check("one of twenty messages", false);
+	must("ack", irq_handler_ack(handler));
+	for (unsigned i = 0; i < 300; i++) {
+		edu_send_message(&edu);
+		sys_poll(bell, &bits);
+	}
+	sys_wait(bell, ms_from_now(20), &bits);
+	check("a storm of messages is masked", message_lost());
+	must("ack", irq_handler_ack(handler));
+	check("until it is acknowledged", sys_wait(bell, ms_from_now(10000), &bits) == OK && message_comes(8));
+	must("ack", irq_handler_ack(handler));
 	if (info->cpu_count > 1)
 		test_remote_messages();
 	must("bind", irq_handler_bind(handler, bell));
