@@ -107,9 +107,10 @@ WORLD ?= $(BUILD)/$(if $(wildcard linuxabi/Makefile),linuxabi/linuxabi,base/test
 MEMBERS = init=$(BUILD)/base/init/init system.conf=base/system.conf pl011=$(BUILD)/drivers/pl011/pl011 \
 	uart16550=$(BUILD)/drivers/uart16550/uart16550 console=$(BUILD)/base/console/console \
 	devmgr=$(BUILD)/base/devmgr/devmgr nvme=$(BUILD)/drivers/nvme/nvme \
+	virtio-blk=$(BUILD)/drivers/virtio-blk/virtio-blk \
 	linuxabi=$(WORLD) rootfs.cpio=$(ROOT)
 IMAGE_PARTS := kernel boot tools base/init base/console base/devmgr drivers/pl011 drivers/uart16550 \
-	drivers/nvme $(if $(filter %/linuxabi,$(WORLD)),linuxabi,base/test/world) root
+	drivers/nvme drivers/virtio-blk $(if $(filter %/linuxabi,$(WORLD)),linuxabi,base/test/world) root
 
 # The parts decide for themselves whether they are up to date; what they made
 # decides whether bundle and image are.
@@ -119,7 +120,7 @@ image: $(IMAGE_PARTS)
 	    ROOT=$(ROOT) ROOT_FS=$(ROOT_FS) MEMBERS='$(MEMBERS)'
 
 # The same system with the programs that tests start, and chaos, which may kill
-# the UART's driver: it does if the command line says so, as in chaos.img.
+# drivers: it does if the command line says so, the UART's in chaos.img.
 ROOT_TEST := $(IMAGES)/root-test.cpio
 TEST_PARTS = BUNDLE=$(IMAGES)/test.bundle \
 	ROOT_TEST=$(ROOT_TEST) ROOT_FS=$(IMAGES)/root-test.ext4 LINUX='$(addprefix $(BUILD)/,$(LINUX_DIRS))' \
@@ -127,7 +128,7 @@ TEST_PARTS = BUNDLE=$(IMAGES)/test.bundle \
 	$(ROOT),$(ROOT_TEST),$(MEMBERS))) chaos=$(BUILD)/base/test/chaos/chaos'
 test-image: image linux-programs base/test/chaos
 	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) IMAGE=$(IMAGES)/test.img $(TEST_PARTS)
-	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) IMAGE=$(IMAGES)/chaos.img CMDLINE=chaos $(TEST_PARTS)
+	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) IMAGE=$(IMAGES)/chaos.img CMDLINE='chaos chaos-uart' $(TEST_PARTS)
 
 # ---- running ------------------------------------------------------------------
 

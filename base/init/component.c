@@ -629,12 +629,17 @@ component_start_threads(struct component *c)
 	return e;
 }
 
-/* One revoke for each Untyped of the budget; a component has one.  A driver's
- * device is first refused all memory. */
+/*
+ * One revoke for each Untyped of the budget; a component has one.  A driver's
+ * device is first refused all memory.  Then the address space goes as a whole:
+ * unmapping piece by piece what is in it would cost an invalidation for each.
+ */
 void
 component_destroy(struct component *c)
 {
 	driver_unbind(c);
+	if (cnode_revoke(INIT_SLOT_CNODE, c->made.vspace) == OK)
+		cnode_delete(INIT_SLOT_CNODE, c->made.vspace);
 	for (unsigned i = 0; i < c->piece_count; i++)
 		cnode_revoke(INIT_SLOT_CNODE, c->piece[i].slot);
 	/* A build that failed half way may have left it. */

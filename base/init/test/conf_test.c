@@ -69,7 +69,7 @@ static void
 the_chaos_system_is_valid(void)
 {
 	CHECK(parse_file("../../test/chaos/system.conf"));
-	CHECK(component("chaos")->kill_count == 1 && component("chaos")->kill[0] == 0);
+	CHECK(component("chaos")->kill_count == 3 && component("chaos")->kill[0] == 0);
 	CHECK(strcmp(component("chaos")->args, "20 8000 20 400") == 0);
 }
 
