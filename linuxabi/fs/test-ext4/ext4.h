@@ -17,7 +17,6 @@ bool ext4_mounted(void);
 extern bool ext4_shuffle;		/* disk requests end in any order */
 extern unsigned ext4_die_in;		/* steps until the server dies */
 extern unsigned ext4_deaths;
-extern uint64_t ext4_requests[256];
 
 /* client.c */
 void *ext4_window(uint64_t address);	/* memory that a segment names */

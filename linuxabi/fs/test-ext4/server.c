@@ -1,35 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* base/fs as a server of proto/fs.h on a disk in memory, as base/fs/main.c makes it one on the target. */
+/* The file server of base/fs on a disk in memory, as base/fs/main.c has it on the target. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "ext4.h"
-#include "fs.h"
+#include "server.h"
 
 enum { QUEUE = 4096, STEP_NS = 1000000, COMMIT_NS = 400 * STEP_NS };
 
 bool ext4_shuffle;
 unsigned ext4_die_in, ext4_deaths;
-uint64_t ext4_requests[256];
 
 static struct fs_channel *ch;
-static struct fs *fs;
+static struct server server;
+static bool alive;
 static struct disk disk;
 static uint8_t *bytes;
 static struct disk_request *queue[QUEUE];
 static unsigned queued, dead_for;
 static uint64_t now_ns = 1000000000ULL * 1000000000;	/* i_dtime is made of it, and is not to look like an inode number */
-static bool mounted;
-static uint32_t mount_flags;
-
-static struct work {
-	struct fs_job job;
-	uint8_t page[FS_SLOT_BYTES];
-	bool busy, done;
-} work[FS_SLOTS], own;
-
 /* ---- the disk ---- */
 
 static void
@@ -90,196 +81,60 @@ static uint64_t clock_of(void *c) { (void)c; return now_ns; }
 static void say(void *c, const char *line) { (void)c; printf("    | %s\n", line); }
 
 static void
-committed(void *c, uint64_t transaction)
+begin_life(void)
 {
-	(void)c;
-	ch->committed = transaction;
-}
+	struct fs_options o = { .commit_ns = COMMIT_NS, .random = ext4_random(), .clock_ns = clock_of, .say = say };
 
-static void
-begin_life(bool recovering)
-{
-	struct fs_options o = { .commit_ns = COMMIT_NS, .random = ext4_random(), .redo = ch->redo,
-	    .redo_bytes = FS_REDO_BYTES, .recovering = recovering, .clock_ns = clock_of, .say = say, .committed = committed };
-
-	if (!recovering)
-		memset(ch->redo, 0, FS_REDO_BYTES);
-	fs = fs_new(&disk, &o);
-	if (fs == NULL)
+	if (!server_begin(&server, ch, FS_CHANNEL_BYTES, &o))
 		abort();
-	if (!recovering)
-		return;
-	memset(&own, 0, sizeof(own));
-	own.job.page = own.page;
-	own.job.request.op = FS_MOUNT;
-	own.job.request.flags = mount_flags;
-	if (fs_call(fs, &own.job, disk_poll) != 0) {
-		printf("the server cannot mount again: %ld\n", (long)own.job.answer.result);
-		abort();
-	}
-}
-
-static void
-forget_work(void)
-{
-	/* What was at the device is done by it, or not. */
-	while (queued > 0) {
-		if (ext4_random() % 2 == 0 && queue[0]->op == DISK_WRITE)
-			queue[0]->op = DISK_FLUSH;
-		disk_poll(&disk);
-	}
-	fs_free(fs);
-	fs = NULL;
-	memset(work, 0, sizeof(work));
+	server_disk(&server, &disk);
+	alive = true;
 }
 
 static void
 die(void)
 {
 	ext4_deaths++;
-	forget_work();
+	/* What was at the device is done by it, or not. */
+	while (queued > 0) {
+		if (ext4_random() % 2 == 0 && queue[0]->op == DISK_WRITE)
+			queue[0]->op = DISK_FLUSH;
+		disk_poll(&disk);
+	}
+	server_end(&server);
+	alive = false;
 	dead_for = 1 + (unsigned)(ext4_random() % 5);
-}
-
-static void
-live_again(void)
-{
-	begin_life(mounted);
-	ch->requests.head = ch->requests.tail;
-	ch->requests.reader_waits = 1;
-	ch->server_epoch++;
-	ch->state = mounted ? FS_RECOVERING : FS_NOTHING;
-	ext4_bell(true);
-}
-
-static void
-see_client(void)
-{
-	if (ch->client_epoch == ch->client_epoch_seen)
-		return;
-	forget_work();
-	begin_life(false);
-	mounted = false;
-	ch->requests.head = ch->requests.tail;
-	ch->client_epoch_seen = ch->client_epoch;
-	ch->state = FS_NOTHING;
-	ext4_bell(false);
-}
-
-/* ---- requests and answers ---- */
-
-static void
-work_done(struct fs_job *job)
-{
-	((struct work *)job->context)->done = true;
-}
-
-static bool
-take_request(void)
-{
-	struct fs_ring *r = &ch->requests;
-	struct work *w;
-	unsigned slot;
-
-	if (r->head == r->tail) {
-		r->reader_waits = 1;
-		return false;
-	}
-	slot = r->slot[r->head % FS_SLOTS];
-	r->head++;
-	w = &work[slot];
-	if (slot >= FS_SLOTS || w->busy)
-		abort();
-	memset(&w->job, 0, sizeof(w->job));
-	w->job.request = ch->slot[slot].request;
-	memcpy(w->page, ch->page[slot], FS_SLOT_BYTES);
-	w->job.page = w->page;
-	w->job.done = work_done;
-	w->job.context = w;
-	w->busy = true;
-	w->done = false;
-	ext4_requests[w->job.request.op & 255]++;
-	fs_submit(fs, &w->job);
-	return true;
-}
-
-static void
-mount_state(const struct fs_job *job)
-{
-	if (job->answer.result < 0)
-		return;
-	switch (job->request.op) {
-	case FS_MOUNT:
-		mounted = true;
-		mount_flags = job->request.flags;
-		ch->state = FS_MOUNTED;
-		ch->block_size = fs_block_bytes(fs);
-		ch->committed = fs_committed(fs);
-		break;
-	case FS_REMOUNT:
-		mount_flags = job->request.flags;
-		break;
-	case FS_UNMOUNT:
-		mounted = false;
-		ch->state = FS_NOTHING;
-		break;
-	case FS_RECOVERED:
-		ch->state = FS_MOUNTED;
-		break;
-	}
-	ch->read_only = mounted && fs_read_only(fs);
-}
-
-static bool
-answer_one(void)
-{
-	struct fs_ring *r = &ch->answers;
-
-	for (unsigned slot = 0; slot < FS_SLOTS; slot++) {
-		struct work *w = &work[slot];
-
-		if (!w->busy || !w->done)
-			continue;
-		mount_state(&w->job);
-		ch->slot[slot].answer = w->job.answer;
-		memcpy(ch->page[slot], w->page, FS_SLOT_BYTES);
-		w->busy = false;
-		r->slot[r->tail % FS_SLOTS] = slot;
-		r->tail++;
-		if (r->reader_waits) {
-			r->reader_waits = 0;
-			ext4_bell(false);
-		}
-		return true;
-	}
-	return false;
 }
 
 bool
 ext4_step(void)
 {
-	bool any;
+	bool any = false;
 
 	now_ns += STEP_NS;
-	if (fs == NULL) {
-		if (dead_for-- == 0)
-			live_again();
+	if (!alive) {
+		if (dead_for-- != 0)
+			return true;
+		begin_life();
+		ext4_bell(true);
 		return true;
 	}
 	if (ext4_die_in != 0 && --ext4_die_in == 0) {
 		die();
 		return true;
 	}
-	see_client();
-	any = answer_one();
-	any |= take_request();
-	fs_run(fs);
+	server_step(&server);
 	any |= disk_poll(&disk);
-	fs_run(fs);
-	return any || !fs_idle(fs);
+	server_step(&server);
+	if (server.bell) {
+		server.bell = false;
+		any = true;
+		ext4_bell(false);
+	}
+	return !server_rest(&server) || any || server.active != 0 || !fs_idle(server.fs);
 }
 
-bool ext4_mounted(void) { return mounted; }
+bool ext4_mounted(void) { return ch->state == FS_MOUNTED || ch->state == FS_RECOVERING; }
 
 /* ---- the image ---- */
 
@@ -302,7 +157,7 @@ ext4_clean(void)
 	FILE *f;
 	int r;
 
-	if (mounted)
+	if (ext4_mounted())
 		return false;
 	image_path(path);
 	f = fopen(path, "wb");
@@ -339,9 +194,6 @@ ext4_start(const char *options, uint64_t size)
 	memset(ch, 0, FS_CHANNEL_BYTES);
 	ch->magic = FS_MAGIC;
 	ch->version = FS_VERSION;
-	ch->server_epoch = 1;
-	ch->state = FS_NOTHING;
-	ch->requests.reader_waits = 1;
-	begin_life(false);
+	begin_life();
 	return ch;
 }
