@@ -107,10 +107,10 @@ WORLD ?= $(BUILD)/$(if $(wildcard linuxabi/Makefile),linuxabi/linuxabi,base/test
 MEMBERS = init=$(BUILD)/base/init/init system.conf=base/system.conf pl011=$(BUILD)/drivers/pl011/pl011 \
 	uart16550=$(BUILD)/drivers/uart16550/uart16550 console=$(BUILD)/base/console/console \
 	devmgr=$(BUILD)/base/devmgr/devmgr nvme=$(BUILD)/drivers/nvme/nvme \
-	virtio-blk=$(BUILD)/drivers/virtio-blk/virtio-blk \
+	virtio-blk=$(BUILD)/drivers/virtio-blk/virtio-blk sdhci=$(BUILD)/drivers/sdhci/sdhci \
 	linuxabi=$(WORLD) rootfs.cpio=$(ROOT)
 IMAGE_PARTS := kernel boot tools base/init base/console base/devmgr drivers/pl011 drivers/uart16550 \
-	drivers/nvme drivers/virtio-blk $(if $(filter %/linuxabi,$(WORLD)),linuxabi,base/test/world) root
+	drivers/nvme drivers/virtio-blk drivers/sdhci $(if $(filter %/linuxabi,$(WORLD)),linuxabi,base/test/world) root
 
 # The parts decide for themselves whether they are up to date; what they made
 # decides whether bundle and image are.
