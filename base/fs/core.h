@@ -174,7 +174,6 @@ struct journal {
 	uint32_t seed;
 	uint32_t max_transaction;
 	bool v2, v3, wide, started;	/* started: the superblock on the disk names a tail */
-	bool loaded;
 	struct jbd2_super super;
 	struct transaction *running, *committing, *oldest, *newest;
 	uint64_t committed;		/* stable up to here */
@@ -278,6 +277,7 @@ struct fs {
 	struct fiber_lock orphans;
 	struct inode *orphan_first;
 	struct journal journal;
+	uint64_t recovered;		/* the last transaction that the log had at mount */
 	uint64_t random;
 	uint64_t inode_goal;
 	uint64_t written, flushed;	/* writes of data: how many, and how many are surely stable */
@@ -287,6 +287,7 @@ struct fs {
 	unsigned working;
 	unsigned requests;		/* at the disk */
 	struct redo *redo;
+	uint32_t force_inode, force_generation;	/* the next inode that is made: a redo record's */
 	uint64_t unmount_holds;
 	char last_error[160];
 };
@@ -510,6 +511,8 @@ void xattr_sum(struct fs *fs, struct buffer *buffer);
 /* ---- operations (op.c, names.c), redo (redo.c) -------------------------------------- */
 
 int64_t op_run(struct fs *fs, struct fs_job *job);
+/* What a redo record says, while the mount is not open to others. */
+int64_t op_again(struct fs *fs, struct fs_job *job);
 int64_t names_op(struct fs *fs, struct fs_job *job);
 
 #endif

@@ -31,6 +31,7 @@ struct fiber {
 	struct fiber *next;		/* in a queue, or of the free ones */
 	struct fiber *all_next, **all_link;
 	void *owner;
+	uint64_t tag;
 	void (*function)(void *);
 	void *argument;
 	uint8_t *stack;
@@ -42,6 +43,7 @@ static struct fiber_queue ready;
 static struct fiber *running, *spare, *all;
 static struct machine scheduler;
 static unsigned spares;
+volatile uint64_t *fiber_tag_place;
 
 enum { SPARES = 64 };
 
@@ -190,6 +192,7 @@ fiber_start(void *owner, void (*function)(void *), void *argument)
 	fiber->function = function;
 	fiber->argument = argument;
 	fiber->owner = owner;
+	fiber->tag = 0;
 	fiber->ended = false;
 	fiber->all_next = all;
 	fiber->all_link = &all;
@@ -208,8 +211,12 @@ fiber_run(void)
 
 	while ((fiber = pop(&ready)) != NULL) {
 		running = fiber;
+		if (fiber_tag_place != NULL)
+			*fiber_tag_place = fiber->tag;
 		machine_to_fiber(fiber);
 		running = NULL;
+		if (fiber_tag_place != NULL)
+			*fiber_tag_place = 0;
 		if (memcmp(fiber->stack, &CANARY, sizeof CANARY) != 0)
 			abort();	/* it ran over its stack: nothing can be trusted */
 		if (fiber->ended)
@@ -221,6 +228,16 @@ struct fiber *
 fiber_self(void)
 {
 	return running;
+}
+
+void
+fiber_set_tag(uint64_t tag)
+{
+	if (running == NULL)
+		return;
+	running->tag = tag;
+	if (fiber_tag_place != NULL)
+		*fiber_tag_place = tag;
 }
 
 void

@@ -38,6 +38,13 @@ void fiber_wake_all(struct fiber_queue *queue);
 /* Let the others run first. */
 void fiber_yield(void);
 
+/*
+ * What the running fiber works on, for who has to find out afterwards why
+ * everything ended: while a fiber runs, its tag stands in *fiber_tag_place.
+ */
+extern volatile uint64_t *fiber_tag_place;
+void fiber_set_tag(uint64_t tag);
+
 /* Drop the owner's fibers where they stand: what they wait in is going away. */
 void fiber_forget(void *owner);
 

@@ -3,6 +3,7 @@
  * The library's face: jobs come in, fibers work on them, answers go out.
  */
 #include "core.h"
+#include "redo.h"
 
 static const size_t DEFAULT_CACHE = 8 << 20;
 enum { DEFAULT_FIBERS = 64 };
@@ -63,8 +64,7 @@ fs_free(struct fs *fs)
 void
 fs_answered(struct fs *fs, const struct fs_job *job)
 {
-	(void)fs;
-	(void)job;
+	redo_answered(fs, job);
 }
 
 static struct fs_job *

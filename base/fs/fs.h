@@ -67,6 +67,7 @@ struct fs_job {
 	void *context;			/* the caller's */
 	bool finished;			/* set before done is called */
 	uint32_t page_bytes;		/* of the page that the answer uses */
+	uint64_t redo, redo_room;	/* the core's: its record */
 	struct fs_job *next;		/* the core's, until done */
 };
 

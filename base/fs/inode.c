@@ -542,6 +542,13 @@ free_bit(struct fs *fs, uint32_t group, const uint8_t *map)
 	uint32_t first = group == 0 ? fs->super->first_ino - 1 : 0;
 	struct inode *inode;
 
+	if (fs->force_inode != 0) {
+		uint32_t bit = (fs->force_inode - 1) % fs->inodes_per_group;
+
+		if ((fs->force_inode - 1) / fs->inodes_per_group != group || (map[bit / 8] >> (bit % 8) & 1) != 0)
+			return 0;
+		return fs->force_inode;
+	}
 	for (uint32_t bit = first; bit < fs->inodes_per_group; bit++) {
 		if (map[bit / 8] == 0xff) {
 			bit |= 7;
@@ -645,7 +652,7 @@ fill_new(struct inode *inode, struct inode *dir, const struct fs_request *reques
 	raw->uid_hi = (uint16_t)(request->uid >> 16);
 	raw->gid = (uint16_t)request->gid;
 	raw->gid_hi = (uint16_t)(request->gid >> 16);
-	raw->generation = (uint32_t)fs_random(fs);
+	raw->generation = fs->force_inode != 0 ? fs->force_generation : (uint32_t)fs_random(fs);
 	raw->flags = inherited_flags(dir->raw->flags, raw->mode);
 	if (fs->inode_bytes > INODE_BASE) {
 		uint32_t extra = fs->super->want_extra_isize;
@@ -676,6 +683,11 @@ inode_new(struct handle *h, struct inode *dir, const struct fs_request *request,
 	struct inode *inode;
 	int error;
 
+	if (fs->force_inode != 0) {
+		if (fs->force_inode < fs->super->first_ino || fs->force_inode > fs->inodes)
+			return -EIO;
+		start = (fs->force_inode - 1) / fs->inodes_per_group;
+	}
 	for (uint32_t i = 0; i < fs->groups && number == 0; i++) {
 		uint32_t group = (uint32_t)(((uint64_t)start + i) % fs->groups);
 

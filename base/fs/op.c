@@ -4,6 +4,7 @@
  * answer.
  */
 #include "core.h"
+#include "redo.h"
 
 enum { ATTRIBUTE_CREDITS = 12, XATTR_CREDITS = 24 };
 
@@ -30,7 +31,13 @@ op_mount(struct fs *fs, struct fs_job *job)
 	if (error != 0)
 		return error;
 	fs->recovering = fs->options.recovering;
+	fs->options.recovering = false;		/* another mount is nobody's heir */
 	orphans_load(fs);
+	error = redo_open(fs, fs->recovering, fs->recovered);
+	if (error == 0 && fs->recovering)
+		error = redo_replay(fs);
+	if (error != 0)
+		say(fs, "the redo area cannot be used: error %d", -error);
 	if (!fs->recovering)
 		orphans_reclaim(fs);
 	return answer_root(fs, job);
@@ -103,9 +110,10 @@ op_statfs(struct fs *fs, struct fs_job *job)
 
 /* The client has said for which inodes it holds: the others go. */
 static int64_t
-op_recovered(struct fs *fs)
+op_recovered(struct fs *fs, uint64_t first_unanswered)
 {
 	fs->recovering = false;
+	redo_hold(fs, first_unanswered);
 	return orphans_reclaim(fs);
 }
 
@@ -181,7 +189,7 @@ op_setattr(struct inode *inode, struct fs_job *job)
 }
 
 static int
-op_evict(struct inode *inode)
+op_evict(struct inode *inode, struct fs_job *job)
 {
 	int error;
 
@@ -191,6 +199,8 @@ op_evict(struct inode *inode)
 	if (inode->fs->read_only)
 		return 0;
 	error = inode_delete(inode);
+	if (error == 0)
+		job->answer.transaction = inode->transaction;
 	return error;
 }
 
@@ -303,7 +313,7 @@ inode_op(struct inode *inode, struct fs_job *job)
 	case FS_SETATTR:
 		return op_setattr(inode, job);
 	case FS_EVICT:
-		return op_evict(inode);
+		return op_evict(inode, job);
 	case FS_HOLD:
 		inode->holds = 1;
 		return 0;
@@ -389,7 +399,7 @@ run_mounted(struct fs *fs, struct fs_job *job)
 	case FS_SYNC:
 		return op_sync(fs);
 	case FS_RECOVERED:
-		return op_recovered(fs);
+		return op_recovered(fs, job->request.offset);
 	case FS_RESERVE:
 		return op_reserve(fs, job);
 	default:
@@ -420,11 +430,27 @@ op_run(struct fs *fs, struct fs_job *job)
 		return result;
 	}
 	lock_shared(&fs->gate);
+	result = redo_begin(fs, job);
+	if (result != 0) {
+		/* known from an earlier life, or refused */
+		result = result > 0 ? job->answer.result : result;
+		redo_end(fs, job);
+		unlock(&fs->gate);
+		return result;
+	}
 	result = run_mounted(fs, job);
 	if (result == -ENOSPC && changes(op) && worth_a_commit(fs)) {
 		if (journal_commit(fs, fs->journal.running->id) == 0)
 			result = run_mounted(fs, job);
 	}
+	job->answer.result = result;
+	redo_end(fs, job);
 	unlock(&fs->gate);
 	return result;
+}
+
+int64_t
+op_again(struct fs *fs, struct fs_job *job)
+{
+	return run_mounted(fs, job);
 }

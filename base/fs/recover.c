@@ -527,8 +527,11 @@ journal_recover(struct fs *fs)
 		error = replay(w);
 	if (error == 0)
 		error = disk_flush(fs);
-	if (error == 0)	/* + 1: what was begun after the last commit must never seem to go on */
-		error = journal_write_super(fs, 0, w->sequence + 1);
+	/* + 2: what was begun after the last commit must never seem to go on, and its
+	 * number (of the one committing, and the one running) is not given again */
+	if (error == 0)
+		error = journal_write_super(fs, 0, w->sequence + 2);
+	fs->recovered = (uint32_t)(w->sequence - 1);
 	if (error != 0)
 		say(fs, "the journal was not recovered: error %d", -error);
 	free(w->chunk);

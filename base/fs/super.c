@@ -358,6 +358,7 @@ load(struct fs *fs, const struct ext4_super *s)
 void
 super_drop(struct fs *fs)
 {
+	redo_close(fs);
 	inodes_free(fs);
 	journal_free(fs);
 	free(fs->group_buffer);
@@ -396,6 +397,7 @@ recover(struct fs *fs, struct ext4_super *s)
 	error = journal_load(fs);
 	if (error != 0)
 		return error;
+	fs->recovered = be32(fs->journal.super.sequence) - 1;
 	if (be32(fs->journal.super.start) != 0) {
 		error = journal_recover(fs);
 		if (error != 0)

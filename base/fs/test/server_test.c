@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server behind its channel: a client that fills slots, deaths at any
+ * moment, and what must be true after them: every answered change is there,
+ * nothing is done twice, and the image is clean.
+ */
+#include <check.h>
+#include "../server.h"
+#include "rig.h"
+
+static struct rig rig;
+static struct server server;
+static struct fs_channel *channel;
+static uint64_t next_sequence;
+static unsigned long seed;
+
+static uint64_t
+clock_ns(void *context)
+{
+	(void)context;
+	return rig.clock;
+}
+
+static void
+say(void *context, const char *line)
+{
+	(void)context;
+	if (rig.loud)
+		printf("    | %s\n", line);
+}
+
+static void
+server_live(void)
+{
+	struct fs_options o = { .clock_ns = clock_ns, .say = say, .context = &rig, .random = rig_random(&rig) };
+
+	if (!server_begin(&server, channel, FS_CHANNEL_BYTES, &o))
+		abort();
+	server_disk(&server, &rig.disk);
+}
+
+/* Everything that can happen, at most `steps` completions of the disk. */
+static void
+turn(unsigned steps)
+{
+	for (unsigned i = 0; i < steps; i++) {
+		server_step(&server);
+		if (!rig_poll(&rig.disk)) {
+			server_step(&server);
+			return;
+		}
+	}
+}
+
+static void
+server_die(void)
+{
+	while (rig_poll(&rig.disk))
+		;
+	server_end(&server);
+}
+
+/* ---- the client ------------------------------------------------------------------------- */
+
+static struct fs_request *
+fill(uint32_t slot, uint32_t op, struct ref ref)
+{
+	struct fs_request *r = &channel->slot[slot].request;
+
+	memset(r, 0, sizeof *r);
+	r->op = op;
+	r->inode = ref.inode;
+	r->generation = ref.generation;
+	rig.clock += 1000000;
+	r->now.seconds = (int64_t)(rig.clock / 1000000000);
+	r->now.nanoseconds = (uint32_t)(rig.clock % 1000000000);
+	r->mtime = r->now;
+	memset(channel->page[slot], 0, FS_SLOT_BYTES);
+	return r;
+}
+
+static void
+post(uint32_t slot)
+{
+	struct fs_ring *q = &channel->requests;
+
+	q->slot[q->tail % FS_SLOTS] = slot;
+	__atomic_store_n(&q->tail, q->tail + 1, __ATOMIC_RELEASE);
+}
+
+static int
+take(void)
+{
+	struct fs_ring *q = &channel->answers;
+	uint32_t slot;
+
+	if (q->head == q->tail)
+		return -1;
+	slot = q->slot[q->head % FS_SLOTS];
+	q->head++;
+	return (int)slot;
+}
+
+static int64_t
+ask(uint32_t slot)
+{
+	int got;
+
+	post(slot);
+	for (unsigned i = 0; i < 100000; i++) {
+		turn(1);
+		while ((got = take()) >= 0)
+			if ((uint32_t)got == slot)
+				return channel->slot[slot].answer.result;
+	}
+	return -ETIMEDOUT;
+}
+
+static struct ref
+answered(uint32_t slot)
+{
+	struct fs_attributes *a = &channel->slot[slot].answer.attributes;
+
+	return (struct ref){ a->inode, a->generation };
+}
+
+static struct ref
+client_begin(void)
+{
+	channel->client_epoch++;
+	turn(1000);
+	CHECK(channel->client_epoch_seen == channel->client_epoch);
+	channel->answers.head = channel->answers.tail;
+	fill(0, FS_MOUNT, rig_no_ref);
+	CHECK(ask(0) == 0);
+	CHECK(channel->state == FS_MOUNTED);
+	return answered(0);
+}
+
+static void
+begin(void)
+{
+	rig_make(&rig, 16 << 20, "-b 1024");
+	channel = aligned_alloc(4096, FS_CHANNEL_BYTES);
+	memset(channel, 0, FS_CHANNEL_BYTES);
+	channel->magic = FS_MAGIC;
+	channel->version = FS_VERSION;
+	rig.shuffle = true;
+	rig.seed = seed * 7919 + 3;
+	next_sequence = 0;
+	server_live();
+}
+
+static void
+end(void)
+{
+	server_die();
+	free(channel);
+	rig_free(&rig);
+}
+
+/* ---- tests -------------------------------------------------------------------------------- */
+
+static void
+requests_are_answered(void)
+{
+	struct ref root, file;
+	struct fs_request *r;
+
+	begin();
+	root = client_begin();
+	CHECK(root.inode == 2);
+	r = fill(3, FS_CREATE, root);
+	r->mode = 0100644;
+	r->sequence = ++next_sequence;
+	strcpy((char *)channel->page[3], "a");
+	CHECK(ask(3) == 0);
+	file = answered(3);
+	r = fill(4, FS_WRITE, file);
+	r->length = r->size = 4096;
+	r->segments = 1;
+	r->segment[0] = (struct fs_segment){ 0, 4096, 0 };
+	r->sequence = ++next_sequence;
+	memset(rig.memory, 'q', 4096);
+	CHECK(ask(4) == 4096);
+	fill(5, FS_FSYNC, file);
+	CHECK(ask(5) == 0);
+	CHECK(channel->committed >= channel->slot[4].answer.transaction);
+	fill(6, FS_STATFS, rig_no_ref);
+	CHECK(ask(6) == 0);
+	CHECK(((struct fs_statfs *)(void *)channel->page[6])->block_size == 1024);
+	fill(7, 9999, root);
+	CHECK(ask(7) < 0);
+	fill(8, FS_UNMOUNT, rig_no_ref);
+	CHECK(ask(8) == 0);
+	CHECK(channel->state == FS_NOTHING);
+	CHECK(rig_clean(&rig));
+	end();
+}
+
+static void
+nonsense_harms_nobody(void)
+{
+	struct ref root;
+
+	begin();
+	root = client_begin();
+	post(1000000);
+	post(5);
+	post(5);
+	fill(5, FS_LOOKUP, root);
+	memset(channel->page[5], 'x', FS_SLOT_BYTES);
+	turn(1000);
+	while (take() >= 0)
+		;
+	channel->requests.tail += 5000;
+	turn(100);
+	CHECK(server.broken != 0);
+	for (unsigned i = 0; i < 3000; i++) {
+		struct fs_request *q = fill(i % FS_SLOTS, (uint32_t)(rig_random(&rig) % 100), root);
+
+		if (q->op == FS_UNMOUNT || q->op == FS_MOUNT)
+			q->op = FS_SYNC;
+		q->inode = (uint32_t)(rig_random(&rig) % 30);
+		q->generation = rig_random(&rig) % 2 ? 0 : (uint32_t)rig_random(&rig);
+		q->inode2 = (uint32_t)(rig_random(&rig) % 30);
+		q->offset = rig_random(&rig) << (rig_random(&rig) % 40);
+		q->length = rig_random(&rig) << (rig_random(&rig) % 40);
+		q->size = rig_random(&rig) << (rig_random(&rig) % 40);
+		q->flags = (uint32_t)rig_random(&rig);
+		q->mode = (uint32_t)rig_random(&rig);
+		q->valid = (uint32_t)rig_random(&rig);
+		q->segments = (uint32_t)(rig_random(&rig) % 100);
+		for (size_t j = 0; j < 300; j++)
+			channel->page[i % FS_SLOTS][j] = (uint8_t)rig_random(&rig);
+		post(i % FS_SLOTS);
+		turn(20);
+		while (take() >= 0)
+			;
+	}
+	turn(100000);
+	/* a new client finds it in order */
+	while (take() >= 0)
+		;
+	root = client_begin();
+	fill(8, FS_UNMOUNT, rig_no_ref);
+	CHECK(ask(8) == 0);
+	CHECK(rig_clean(&rig));
+	CHECK(!rig.illegal);
+	end();
+}
+
+/* Eight files, changed by requests that are in progress when the server dies. */
+enum { FILES = 12, ROUNDS = 40 };
+
+struct file {
+	bool there;
+	struct ref ref;
+	unsigned pending;		/* slot + 1 of a request for it */
+	bool creates;
+	uint64_t sequence;
+};
+
+static struct file files[FILES];
+
+static void
+begin_change(unsigned i, struct ref root)
+{
+	struct file *f = &files[i];
+	struct fs_request *r = fill(i, f->there ? FS_UNLINK : FS_CREATE, root);
+
+	f->creates = !f->there;
+	f->sequence = r->sequence = ++next_sequence;
+	r->mode = 0100600;
+	sprintf((char *)channel->page[i], "file%u", i);
+	f->pending = i + 1;
+	post(i);
+}
+
+static void
+evict(unsigned i)
+{
+	struct fs_request *r = fill(FILES + i, FS_EVICT, files[i].ref);
+	int64_t result;
+
+	r->sequence = ++next_sequence;
+	result = ask(FILES + i);
+	CHECK(result == 0 || result == -ESTALE);	/* nobody held it: a recovery may have had it */
+}
+
+static void
+answer_taken(unsigned i)
+{
+	struct file *f = &files[i];
+	int64_t result = channel->slot[i].answer.result;
+
+	if (result != 0)
+		printf("  %s of file%u: %lld (seed %lu)\n", f->creates ? "create" : "unlink", i, (long long)result, seed);
+	CHECK(result == 0);
+	f->pending = 0;
+	f->there = f->creates;
+	if (f->creates)
+		f->ref = answered(i);
+}
+
+static void
+take_all(void)
+{
+	int slot;
+
+	while ((slot = take()) >= 0)
+		if (slot < FILES)
+			answer_taken((unsigned)slot);
+}
+
+/* A new server: what proto/fs.h asks of the client. */
+static void
+recover(uint32_t epoch)
+{
+	struct fs_request *r;
+	uint64_t lowest = 0;
+
+	for (unsigned i = 0; i < 10000 && channel->server_epoch == epoch; i++)
+		turn(10);
+	CHECK(channel->server_epoch == epoch + 1);
+	CHECK(channel->state == FS_RECOVERING);
+	take_all();
+	for (unsigned i = 0; i < FILES; i++)
+		if (files[i].pending != 0 && (lowest == 0 || files[i].sequence < lowest))
+			lowest = files[i].sequence;
+	r = fill(40, FS_RECOVERED, rig_no_ref);
+	r->offset = lowest;
+	CHECK(ask(40) == 0);
+	for (uint64_t s = lowest; s != 0 && s <= next_sequence; s++)
+		for (unsigned i = 0; i < FILES; i++)
+			if (files[i].pending != 0 && files[i].sequence == s) {
+				/* the request as it was; its page again */
+				memset(channel->page[i], 0, 64);
+				sprintf((char *)channel->page[i], "file%u", i);
+				post(i);
+			}
+}
+
+static void
+nothing_is_lost_or_done_twice(void)
+{
+	unsigned deaths = 0;
+
+	for (seed = 1; seed <= 6; seed++) {
+		struct ref root, ref;
+
+		begin();
+		memset(files, 0, sizeof files);
+		root = client_begin();
+		for (unsigned round = 0; round < ROUNDS && check_ok; round++) {
+			for (unsigned i = 0; i < FILES; i++)
+				if (files[i].pending == 0 && rig_random(&rig) % 2 == 0)
+					begin_change(i, root);
+			turn((unsigned)(rig_random(&rig) % 60));
+			if (rig_random(&rig) % 3 == 0)
+				take_all();
+			if (rig_random(&rig) % 3 == 0) {
+				uint32_t epoch = channel->server_epoch;
+
+				server_die();
+				server_live();
+				/* sometimes dead again while it recovers */
+				for (unsigned n = (unsigned)(rig_random(&rig) % 3); n > 0 && channel->server_epoch == epoch; n--) {
+					turn((unsigned)(rig_random(&rig) % 12));
+					if (channel->server_epoch != epoch)
+						break;
+					server_die();
+					server_live();
+					deaths++;
+				}
+				deaths++;
+				recover(epoch);
+			}
+			if (rig_random(&rig) % 4 == 0)
+				rig.clock += 6000000000;
+		}
+		turn(100000);
+		take_all();
+		for (unsigned i = 0; i < FILES; i++) {
+			fill(60, FS_LOOKUP, root);
+			sprintf((char *)channel->page[60], "file%u", i);
+			CHECK(files[i].pending == 0);
+			CHECK(ask(60) == (files[i].there ? 0 : -ENOENT));
+			ref = answered(60);
+			if (files[i].there)
+				CHECK(ref.inode == files[i].ref.inode && ref.generation == files[i].ref.generation);
+			else if (files[i].ref.inode != 0)
+				evict(i);
+		}
+		channel->client_epoch++;
+		turn(100000);
+		CHECK(channel->client_epoch_seen == channel->client_epoch);
+		CHECK(channel->state == FS_NOTHING);
+		CHECK(rig_clean(&rig));
+		end();
+		if (!check_ok)
+			break;
+	}
+	printf("  %u deaths\n", deaths);
+}
+
+int
+main(void)
+{
+	seed = 1;
+	RUN(requests_are_answered);
+	RUN(nonsense_harms_nobody);
+	RUN(nothing_is_lost_or_done_twice);
+	CHECK_END();
+}
