@@ -24,26 +24,6 @@ answer_root(struct fs *fs, struct fs_job *job)
 }
 
 static int64_t
-op_mount(struct fs *fs, struct fs_job *job)
-{
-	int error = super_mount(fs, &job->request);
-
-	if (error != 0)
-		return error;
-	fs->recovering = fs->options.recovering;
-	fs->options.recovering = false;		/* another mount is nobody's heir */
-	orphans_load(fs);
-	error = redo_open(fs, fs->recovering, fs->recovered);
-	if (error == 0 && fs->recovering)
-		error = redo_replay(fs);
-	if (error != 0)
-		say(fs, "the redo area cannot be used: error %d", -error);
-	if (!fs->recovering)
-		orphans_reclaim(fs);
-	return answer_root(fs, job);
-}
-
-static int64_t
 op_unmount(struct fs *fs, bool force)
 {
 	struct inode *inode;
@@ -108,13 +88,45 @@ op_statfs(struct fs *fs, struct fs_job *job)
 	return 0;
 }
 
+/* What goes without a request of the client has no redo record, so it must be
+ * stable before its inodes are given to others, whose records name them. */
+static int
+reclaim_for_good(struct fs *fs)
+{
+	int error = orphans_reclaim(fs);
+
+	if (error == 0 && fs->journal.running != NULL)
+		error = journal_commit(fs, fs->journal.running->id);
+	return error;
+}
+
+static int64_t
+op_mount(struct fs *fs, struct fs_job *job)
+{
+	int error = super_mount(fs, &job->request);
+
+	if (error != 0)
+		return error;
+	fs->recovering = fs->options.recovering;
+	fs->options.recovering = false;		/* another mount is nobody's heir */
+	orphans_load(fs);
+	error = redo_open(fs, fs->recovering, fs->recovered);
+	if (error == 0 && fs->recovering)
+		error = redo_replay(fs);
+	if (error != 0)
+		say(fs, "the redo area cannot be used: error %d", -error);
+	if (!fs->recovering)
+		reclaim_for_good(fs);
+	return answer_root(fs, job);
+}
+
 /* The client has said for which inodes it holds: the others go. */
 static int64_t
 op_recovered(struct fs *fs, uint64_t first_unanswered)
 {
 	fs->recovering = false;
 	redo_hold(fs, first_unanswered);
-	return orphans_reclaim(fs);
+	return reclaim_for_good(fs);
 }
 
 /* ---- inodes ----------------------------------------------------------------------------------- */
