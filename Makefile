@@ -24,7 +24,7 @@ SAY := @printf '  %-7s %s\n'
 # ---- the folders --------------------------------------------------------------
 
 LIBRARIES := base/lib drivers/lib base/libc
-COMPONENTS := base/init base/console base/devmgr drivers/pl011 drivers/uart16550 drivers/nvme drivers/virtio-blk drivers/sdhci base/test/chaos base/test/blockio base/test/world
+COMPONENTS := base/init base/console base/devmgr base/fs drivers/pl011 drivers/uart16550 drivers/nvme drivers/virtio-blk drivers/sdhci base/test/chaos base/test/blockio base/test/world
 LINUX_DIRS := $(patsubst %/Makefile,%,$(shell find tests linuxabi -name Makefile | xargs grep -lE '^KIND *:?= *linux$$' | sort))
 CHECKS := $(patsubst %/Makefile,%,$(shell find kernel boot base drivers linuxabi images -name Makefile 2>/dev/null | \
 	xargs grep -lE '^KIND *:?= *host-(test|fuzz)$$' | sort))
@@ -81,6 +81,7 @@ boot: | headers sources tools
 $(LIBRARIES): | headers
 	$(Q)$(MAKE) -C $@
 
+base/fs: | base/libc
 $(COMPONENTS): | base/lib drivers/lib
 	$(Q)$(MAKE) -C $@ LIBS_READY=1
 
@@ -107,10 +108,10 @@ WORLD ?= $(BUILD)/$(if $(wildcard linuxabi/Makefile),linuxabi/linuxabi,base/test
 MEMBERS = init=$(BUILD)/base/init/init system.conf=base/system.conf pl011=$(BUILD)/drivers/pl011/pl011 \
 	uart16550=$(BUILD)/drivers/uart16550/uart16550 console=$(BUILD)/base/console/console \
 	devmgr=$(BUILD)/base/devmgr/devmgr nvme=$(BUILD)/drivers/nvme/nvme \
-	virtio-blk=$(BUILD)/drivers/virtio-blk/virtio-blk sdhci=$(BUILD)/drivers/sdhci/sdhci \
+	virtio-blk=$(BUILD)/drivers/virtio-blk/virtio-blk sdhci=$(BUILD)/drivers/sdhci/sdhci fs=$(BUILD)/base/fs/fs \
 	linuxabi=$(WORLD) rootfs.cpio=$(ROOT)
 IMAGE_PARTS := kernel boot tools base/init base/console base/devmgr drivers/pl011 drivers/uart16550 \
-	drivers/nvme drivers/virtio-blk drivers/sdhci $(if $(filter %/linuxabi,$(WORLD)),linuxabi,base/test/world) root
+	drivers/nvme drivers/virtio-blk drivers/sdhci base/fs $(if $(filter %/linuxabi,$(WORLD)),linuxabi,base/test/world) root
 
 # The parts decide for themselves whether they are up to date; what they made
 # decides whether bundle and image are.
@@ -124,9 +125,12 @@ image: $(IMAGE_PARTS)
 ROOT_TEST := $(IMAGES)/root-test.cpio
 TEST_PARTS = BUNDLE=$(IMAGES)/test.bundle \
 	ROOT_TEST=$(ROOT_TEST) ROOT_FS=$(IMAGES)/root-test.ext4 LINUX='$(addprefix $(BUILD)/,$(LINUX_DIRS))' \
-	MEMBERS='$(subst system.conf=base/system.conf,system.conf=base/test/chaos/system.conf,$(subst \
+	MEMBERS='$(subst system.conf=base/system.conf,system.conf=$(IMAGES)/test.conf,$(subst \
 	$(ROOT),$(ROOT_TEST),$(MEMBERS))) chaos=$(BUILD)/base/test/chaos/chaos'
-test-image: image linux-programs base/test/chaos
+$(IMAGES)/test.conf: base/system.conf base/test/chaos/chaos.conf
+	@mkdir -p $(@D)
+	@cat $^ > $@.new && mv $@.new $@
+test-image: image linux-programs base/test/chaos $(IMAGES)/test.conf
 	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) IMAGE=$(IMAGES)/test.img $(TEST_PARTS)
 	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) IMAGE=$(IMAGES)/chaos.img CMDLINE='chaos chaos-uart' $(TEST_PARTS)
 
