@@ -136,6 +136,7 @@ bring_up(void *arg)
 
 	(void)arg;
 	fs_init();
+	net_init();
 	syscall_init();
 	boot_stages_init(&world);
 	tty_init();

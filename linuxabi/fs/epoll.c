@@ -133,6 +133,7 @@ epoll_queue(struct poll_table *pt, struct file *f, struct waitq *q)
 		waitq_add_exclusive(q, &e->waiter);
 	else
 		waitq_add(q, &e->waiter);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);	/* on the queue before the look at the file; partner: waitq_wake */
 }
 
 static unsigned

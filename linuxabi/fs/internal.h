@@ -140,7 +140,6 @@ void mount_get(struct mount *);
 void mount_put(struct mount *);
 long mount_want_write(const struct mount *);	/* -EROFS */
 bool mount_visible_here(const struct dentry *);	/* is something mounted on it anywhere */
-struct super *super_alloc(struct fs_type *, uint64_t magic);
 void super_put(struct super *);
 struct mount *mount_kernel(struct super *);	/* not in the tree: for pseudo files */
 void mount_init(void);
@@ -183,15 +182,8 @@ struct dentry *lookup_child_locked(struct dentry *dir, const struct last *);	/* 
 struct dentry *lookup_name_locked(struct dentry *dir, const char *name);	/* the same for a name of the kernel's */
 struct file *open_path_walk(int dirfd, const char *text, unsigned flags, uint32_t mode, unsigned walk);
 
-/* Descriptors (fdtable.c): a reference only if the table is shared. */
-struct fdref {
-	struct file *file;
-	bool put;
-};
-struct fdref fdref_get(int fd);		/* ->file NULL: EBADF; O_PATH is EBADF, too */
+/* Descriptors (fdtable.c). */
 struct fdref fdref_get_any(int fd);
-void fdref_put_slow(struct file *);
-static inline void fdref_put(struct fdref r) { if (r.put) fdref_put_slow(r.file); }
 long files_max(void);
 struct file *files_nth(struct files *, unsigned from, unsigned *fd);	/* next open one, with a reference */
 bool files_cloexec(struct files *, unsigned fd);

@@ -172,6 +172,37 @@ sys_mknodat(uint64_t dirfd, uint64_t name, uint64_t mode64, uint64_t dev)
 }
 
 long
+path_mknod(const char *name, uint32_t mode, struct path *out)
+{
+	struct target t;
+	struct dentry *d;
+	long r = pathname_kernel(&t.name, name);
+
+	if (r < 0)
+		return r;
+	r = walk_path(AT_FDCWD, NULL, t.name.text, WALK_PARENT, &t.dir, &t.last);
+	if (r < 0) {
+		pathname_put(&t.name);
+		return r;
+	}
+	d = create_begin(&t, false);
+	r = IS_ERR(d) ? PTR_ERR(d) : 0;
+	if (r == 0) {
+		struct inode *dir = dir_of(&t);
+
+		mode = (mode & S_IFMT) | (mode & 07777 & ~current->fs->umask);
+		r = dir->ops->mknod != NULL ? dir->ops->mknod(dir, d, mode, 0) : -EPERM;
+		if (r == 0) {
+			*out = (struct path){ t.dir.mnt, d };
+			path_get(out);
+		}
+		create_end(&t, d, r, 0);
+	}
+	target_put(&t);
+	return r;
+}
+
+long
 sys_symlinkat(uint64_t target, uint64_t dirfd, uint64_t name)
 {
 	struct pathname text;

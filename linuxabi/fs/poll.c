@@ -79,6 +79,7 @@ poll_queue(struct poll_table *pt, struct file *f, struct waitq *q)
 	e->owner = pw;
 	file_get(f);
 	waitq_add(q, &e->waiter);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);	/* on the queue before the look at the file; partner: waitq_wake */
 }
 
 /* Who does not want to wait registers nowhere. */

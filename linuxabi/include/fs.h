@@ -165,6 +165,7 @@ struct super {
 	const struct super_ops *ops;
 	void *private_;
 };
+struct super *super_alloc(struct fs_type *, uint64_t magic);
 struct mount {
 	refcount_t refs;
 	struct super *sb;
@@ -222,6 +223,14 @@ struct file *fd_get(int fd);			/* of current, with a reference; NULL: EBADF */
 struct file *fd_get_task(struct task *, int fd);
 int fd_install(struct file *, unsigned min_fd, bool cloexec);	/* takes the reference; fd or -EMFILE (then the reference stays with the caller) */
 long fd_close(int fd);
+/* A descriptor's file for the length of a call: with a reference only if the table is shared. */
+struct fdref {
+	struct file *file;
+	bool put;
+};
+struct fdref fdref_get(int fd);		/* ->file NULL: EBADF; O_PATH is EBADF, too */
+void fdref_put_slow(struct file *);
+static inline void fdref_put(struct fdref r) { if (r.put) fdref_put_slow(r.file); }
 
 /* Root, working directory, umask. */
 struct fs_context {
@@ -247,6 +256,8 @@ struct file *file_open_path(const struct path *, unsigned flags);
 /* Text of a path from the caller's root into buf's end; pointer into buf or ERR_PTR(-ENAMETOOLONG).
  * Unlinked: " (deleted)" appended when `deleted`. */
 char *path_text(const struct path *, char *buf, size_t size, bool deleted);
+/* A new special file (S_IFSOCK) with the caller's umask and rights; its path, referenced. */
+long path_mknod(const char *name, uint32_t mode, struct path *out);
 
 /* For exec and others in the kernel. */
 ssize_t file_pread(struct file *, void *buf, size_t, loff_t);
@@ -335,6 +346,7 @@ void procfs_register(const char *path, long (*show)(struct seq *, void *arg), vo
 void procfs_register_rw(const char *path, long (*show)(struct seq *, void *), long (*store)(const char *, size_t, void *), void *arg);
 
 void fs_init(void);		/* tables, tmpfs root */
+void net_init(void);		/* net/: sockets; after fs_init */
 long fs_mount(const char *place, const char *type);	/* by the kernel itself */
 /* Put a file system in place of the root; before the first program. */
 long fs_mount_root(const char *type, const char *source, unsigned long flags);

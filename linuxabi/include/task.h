@@ -20,6 +20,7 @@
 #include "time.h"
 
 struct files;
+struct rights;
 struct fs_context;
 struct tty;
 
@@ -163,6 +164,7 @@ struct task {
 	struct list robust_pi;
 	uint32_t personality;
 	int pdeath_signal;
+	struct rights *rights_dying;	/* net/: rights that it is dropping; NULL: none */
 	bool process_weak;		/* process/: the hold on ->process was dropped */
 };
 

@@ -399,6 +399,30 @@ end_unix(void)
 	close(unix_pair[1]);
 }
 
+enum { BLOCK = 65536 };
+
+static void
+setup_unix_bw(void)
+{
+	static char sink[BLOCK];
+
+	unix_missing = setup_unix_pair(SOCK_STREAM);
+	if (unix_missing != 0 || peer > 0)
+		return;
+	close(unix_pair[0]);
+	while (read(unix_pair[1], sink, sizeof(sink)) > 0)
+		;
+	_exit(0);
+}
+
+/* A block to somebody who reads it. */
+static void
+run_unix_bw_64k(unsigned n)
+{
+	while (n-- > 0)
+		check(write(unix_pair[0], big_buffer, BLOCK) == BLOCK, "write to a socket");
+}
+
 static pthread_t thread;
 static volatile uint32_t turn;
 static volatile int thread_stop;
@@ -757,6 +781,7 @@ static const struct bench {
 	{ "getdents_200", 50, run_getdents_200, setup_getdents, NULL, NULL },
 	{ "pipe_rtt", 500, run_pipe_rtt, setup_pipe_rtt, end_pipe_rtt, NULL },
 	{ "unix_rtt", 500, run_unix_rtt, setup_unix_rtt, end_unix, &unix_missing },
+	{ "unix_bw_64k", 100, run_unix_bw_64k, setup_unix_bw, end_unix, &unix_missing },
 	{ "futex_pp", 500, run_futex_pp, setup_futex_pp, end_futex_pp, NULL },
 	{ "eventfd_pp", 500, run_eventfd_pp, setup_eventfd_pp, end_eventfd_pp, NULL },
 	{ "sched_yield_pp", 500, run_sched_yield_pp, setup_sched_yield_pp, peer_end, NULL },
