@@ -449,7 +449,8 @@ replay(struct walk *w)
 
 	if (memory == NULL)
 		return -ENOMEM;
-	qsort(w->copy, w->copies, sizeof *w->copy, copy_order);
+	if (w->copies != 0)
+		qsort(w->copy, w->copies, sizeof *w->copy, copy_order);
 	for (uint32_t i = 0; i < w->copies && error == 0; i++) {
 		const struct copy *copy = &w->copy[i];
 
