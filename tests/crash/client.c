@@ -61,22 +61,36 @@ client_open(struct client *client, struct record_disk *disk)
 	return client->fs != NULL;
 }
 
-void
-client_close(struct client *client)
-{
-	/* A death: requests that the disk still has are answered first (fs.h). */
-	while (record_disk_poll(&client->disk->disk))
-		;
-	fs_free(client->fs);
-	client->fs = NULL;
-}
-
 /* ---- requests --------------------------------------------------------------------- */
 
 struct call {
 	struct fs_job job;
 	uint8_t page[FS_SLOT_BYTES];
 };
+
+/* A sync that nobody waits for yet. */
+struct background {
+	struct background *next;
+	struct client *client;
+	uint32_t step;
+	struct call call;
+};
+
+void
+client_close(struct client *client)
+{
+	struct background *background;
+
+	/* A death: requests that the disk still has are answered first (fs.h). */
+	while (record_disk_poll(&client->disk->disk))
+		;
+	fs_free(client->fs);
+	client->fs = NULL;
+	while ((background = client->background) != NULL) {
+		client->background = background->next;
+		free(background);
+	}
+}
 
 static struct call *
 prepare(struct client *client, uint32_t op, bool changes)
@@ -280,6 +294,66 @@ do_sync(struct client *client, const struct model *model, const struct op *op, u
 	return perform(client, call);
 }
 
+static void
+background_done(struct fs_job *job)
+{
+	struct background *background = job->context;
+	struct client *client = background->client;
+
+	if (client->disk->record != NULL && job->answer.result >= 0)
+		record_mark(client->disk->record, MARK_END, background->step);
+}
+
+static int64_t
+begin_sync(struct client *client, const struct model *model, const struct op *op, uint32_t id)
+{
+	struct background *background = need(sizeof *background);
+	struct fs_job *job = &background->call.job;
+
+	job->page = background->call.page;
+	job->request.op = op->kind == OP_BG_SYNC ? FS_SYNC : FS_FSYNC;
+	if (op->kind == OP_BG_FSYNC)
+		set_inode(&background->call, model, id);
+	job->done = background_done;
+	job->context = background;
+	background->client = client;
+	background->step = client->step;
+	background->next = client->background;
+	client->background = background;
+	fs_submit(client->fs, job);
+	fs_run(client->fs);
+	return 0;
+}
+
+static int64_t
+do_poll(struct client *client, uint64_t requests)
+{
+	fs_run(client->fs);
+	while (requests-- != 0 && record_disk_poll(&client->disk->disk))
+		fs_run(client->fs);
+	return 0;
+}
+
+int64_t
+client_wait(struct client *client)
+{
+	struct background *background;
+	int64_t result = 0;
+
+	fs_run(client->fs);
+	while ((background = client->background) != NULL) {
+		while (!background->call.job.finished && record_disk_poll(&client->disk->disk))
+			fs_run(client->fs);
+		if (!background->call.job.finished)
+			return -EDEADLK;
+		if (background->call.job.answer.result < 0)
+			result = background->call.job.answer.result;
+		client->background = background->next;
+		free(background);
+	}
+	return result;
+}
+
 /* Time passes until what is old was committed. */
 static int64_t
 do_tick(struct client *client)
@@ -394,6 +468,10 @@ client_do(struct client *client, struct model *model, const struct op *op, uint6
 	case OP_FDATASYNC:
 	case OP_SYNC: result = do_sync(client, model, op, id); break;
 	case OP_TICK: result = do_tick(client); break;
+	case OP_BG_FSYNC:
+	case OP_BG_SYNC: result = begin_sync(client, model, op, id); break;
+	case OP_POLL: result = do_poll(client, op->bytes); break;
+	case OP_WAIT: result = client_wait(client); break;
 	case OP_STAT: {
 		struct call *call = prepare(client, FS_GETATTR, false);
 

@@ -18,6 +18,8 @@ struct client {
 	uint64_t sequence;
 	uint64_t transaction;		/* of the operation's first request that changed something */
 	uint64_t committed;		/* as fs said */
+	uint32_t step;			/* of the laboratory; the mark of an end names it */
+	struct background *background;	/* syncs that were begun */
 	bool verbose;			/* print what fs says */
 	char said[256];			/* its last line */
 };
@@ -38,6 +40,9 @@ int64_t client_unmount(struct client *client);
  */
 int64_t client_do(struct client *client, struct model *model, const struct op *op,
     uint64_t *transaction);
+
+/* Wait for the syncs that were begun.  0, or -errno of one of them. */
+int64_t client_wait(struct client *client);
 
 /* All that is there, read through the server; null: a line in `why` says what failed. */
 struct tree *client_tree(struct client *client, char *why, size_t room);

@@ -138,6 +138,10 @@ profile_make(struct profile *profile, bool verbose)
 		printf("%s: setup: %s\n", profile->name, why);
 	good = tree != NULL && same_as_model(&profile->model, tree, profile->name);
 	tree_free(tree);
+	if (good && !log_find(&profile->log, &image, why, sizeof why)) {
+		printf("%s: %s\n", profile->name, why);
+		good = false;
+	}
 	memcpy(profile->bytes, image.bytes, profile->size);
 	image_close(&image);
 	hash_pages(profile);
@@ -148,6 +152,7 @@ void
 profile_free(struct profile *profile)
 {
 	model_close(&profile->model);
+	log_forget(&profile->log);
 	free(profile->bytes);
 	free(profile->hash);
 	profile->bytes = NULL;
@@ -185,6 +190,7 @@ open_on(struct lab *lab, struct profile *profile, const uint8_t *bytes, const ui
 	lab->replay.follower[1] = &lab->theirs;
 	lab->states = table_new();
 	lab->clean = table_new();
+	lab->agreed = table_new();
 }
 
 void
@@ -199,6 +205,7 @@ lab_close(struct lab *lab)
 {
 	table_free(lab->states, drop_outcome);
 	table_free(lab->clean, NULL);
+	table_free(lab->agreed, NULL);
 	image_close(&lab->ours);
 	image_close(&lab->theirs);
 	replay_close(&lab->replay);
@@ -258,7 +265,7 @@ compare(const struct tree *ours, struct tree *theirs, const char *what, char *wh
 static bool
 check_ours(struct lab *lab, const struct tree *tree, char *why, size_t room)
 {
-	uint64_t hash = image_hash(&lab->ours, lab->replay.base_hash, lab->replay.base_total);
+	uint64_t hash = log_hash(&lab->profile->log, &lab->ours, lab->replay.base_hash, lab->replay.base_total);
 	char said[4096];
 	void **known = table_at(lab->clean, mix(hash, tree->hash));
 
@@ -278,15 +285,22 @@ static bool
 recover_theirs(struct lab *lab, const struct state *state, const struct tree *tree, char *why, size_t room)
 {
 	char said[4096];
+	void **agreed;
 	bool good;
 
 	image_restore(&lab->theirs);
 	replay_apply(&lab->replay, state, &lab->theirs);
+	agreed = table_at(lab->agreed, mix(log_hash(&lab->profile->log, &lab->theirs, lab->replay.base_hash,
+	    lab->replay.base_total), tree->hash));
+	if (*agreed != NULL)
+		return true;
 	good = e2_recover(&lab->theirs, said, sizeof said);
 	if (!good)
 		snprintf(why, room, "e2fsck -fy has something to mend: %s", said);
 	else
 		good = compare(tree, e2_tree(&lab->theirs, why, room), "our recovery against e2fsck's", why, room);
+	if (good)
+		*agreed = lab;
 	image_restore_all(&lab->theirs);
 	return good;
 }
@@ -568,10 +582,12 @@ set_promise(struct running *running, struct step *step)
 	id = model_find(model, &model->snapshot[step->before], step->op.path, &parent, &name);
 	switch (step->op.kind) {
 	case OP_SYNC:
+	case OP_BG_SYNC:
 		step->synced_all = true;
 		step->durable = step->before;
 		break;
 	case OP_FSYNC:
+	case OP_BG_FSYNC:
 		step->synced = id;
 		step->durable = model->number[id].touched;
 		break;
@@ -604,9 +620,11 @@ run_step(struct running *running, const struct op *op)
 	record_mark(&running->record, MARK_BEGIN, running->steps);
 	if (early)
 		record_mark(&running->record, MARK_END, running->steps);
+	running->client.step = running->steps;
 	step->result = client_do(&running->client, &running->model, op, &step->transaction);
 	step->ended = running->record.events;
-	record_mark(&running->record, MARK_END, running->steps);
+	if (op->kind != OP_BG_FSYNC && op->kind != OP_BG_SYNC)	/* those end when they are answered */
+		record_mark(&running->record, MARK_END, running->steps);
 	step->after = running->model.snapshots - 1;
 	running->steps++;
 	lab->counts.operations++;
@@ -681,6 +699,12 @@ end_cleanly(struct running *running)
 	struct tree *tree;
 	bool good;
 
+	result = client_wait(&running->client);
+	if (result < 0) {
+		snprintf(text, sizeof text, "a sync that was begun: %s", strerror((int)-result));
+		report(lab, NULL, text);
+		return false;
+	}
 	if (running->model.opens != 0)
 		return true;	/* busy; it ends with a power cut */
 	result = client_unmount(&running->client);

@@ -7,6 +7,7 @@
 #define CRASH_LAB_H
 
 #include "client.h"
+#include "log.h"
 #include "model.h"
 #include "oracle.h"
 #include "record.h"
@@ -23,6 +24,7 @@ struct profile {
 	/* made by profile_make */
 	uint8_t *bytes;
 	uint64_t *hash, total;
+	struct log_place log;
 	struct model model;
 };
 
@@ -50,7 +52,7 @@ struct lab {
 	unsigned violations_max;	/* of one workload; then it is given up */
 	struct replay replay;
 	struct image ours, theirs;
-	struct table *states, *clean;
+	struct table *states, *clean, *agreed;
 	struct counts counts;
 	const char *command;		/* how a person starts this program */
 	bool replay_only;		/* only this state… */

@@ -62,12 +62,12 @@ find_profile(const char *name)
 
 /* ---- what is run ----------------------------------------------------------------------- */
 
-enum { SEED = 20261127 };
+enum { SEED = 20261127, OVERLAP = 100 };
 
 /* Every index of a kind of sequence if count is 0, or as many of them as a sample. */
 struct part {
 	const char *profile;
-	unsigned length;	/* of sequences; 0: a named workload */
+	unsigned length;	/* of sequences; 0: a named workload; + OVERLAP */
 	unsigned count;
 	const char *name;
 	unsigned random;
@@ -77,6 +77,7 @@ static const struct part short_plan[] = {
 	{ "1k", 1, 0, NULL, 3 }, { "4k", 1, 60, NULL, 3 }, { "old", 1, 60, NULL, 3 },
 	{ "1k", 2, 300, NULL, 2 }, { "groups", 2, 60, NULL, 2 }, { "4kn", 2, 40, NULL, 2 },
 	{ "1k", 3, 40, NULL, 2 },
+	{ "1k", OVERLAP + 3, 60, NULL, 2 }, { "4k", OVERLAP + 4, 20, NULL, 1 }, { "1k", 0, 0, "busy", 1 },
 	{ "1k", 0, 0, "replace", 2 }, { "1k", 0, 0, "sqlite-rollback", 2 }, { "4k", 0, 0, "sqlite-wal", 2 },
 	{ "1k", 0, 0, "orphans", 2 }, { "full", 0, 0, "full", 2 }, { "1k", 0, 0, "revoke", 1 },
 	{ "4k", 0, 0, "forgotten", 1 }, { "1k", 0, 0, "untar-small", 1 },
@@ -94,6 +95,8 @@ static const struct part long_plan[] = {
 	{ "4k", 0, 0, "untar", 4 },
 	{ "1k", 3, 500, NULL, 4 }, { "groups", 3, 100, NULL, 4 }, { "4k", 3, 100, NULL, 4 },
 	{ "old", 3, 100, NULL, 4 },
+	{ "1k", OVERLAP + 3, 500, NULL, 4 }, { "groups", OVERLAP + 4, 200, NULL, 4 },
+	{ "4k", OVERLAP + 4, 200, NULL, 4 }, { "1k", 0, 0, "busy", 8 }, { "old", 0, 0, "busy", 8 },
 	{ "1k", 2, 0, NULL, 4 }, { "4k", 2, 400, NULL, 4 }, { "4kn", 2, 400, NULL, 4 },
 	{ "old", 2, 400, NULL, 4 }, { "2k", 2, 400, NULL, 4 }, { "groups", 2, 400, NULL, 4 },
 };
@@ -135,13 +138,16 @@ now(void)
 static void
 run_sequences(const struct part *part, unsigned worker, unsigned workers)
 {
-	uint64_t all = sequence_count(part->length);
+	bool overlap = part->length > OVERLAP;
+	uint64_t all = overlap ? 1ULL << 32 : sequence_count(part->length);
 	uint64_t tries = part->count != 0 ? 8 * (uint64_t)part->count : all, good = 0;
 
 	for (uint64_t i = worker; i < tries; i += workers) {
 		uint64_t index = part->count != 0 ? mix(SEED + part->length, i) % all : i;
-		struct workload workload = { .text = sequence_text(part->length, index,
-			lab.profile->block_bytes), .random = part->random, .second = 1,
+		const char *text = overlap ?
+		    overlap_text(part->length - OVERLAP, index, lab.profile->block_bytes) :
+		    sequence_text(part->length, index, lab.profile->block_bytes);
+		struct workload workload = { .text = text, .random = part->random, .second = 1,
 			.seed = index % 1000 };
 
 		workload.order = (enum record_order)(mix(index, 3) % 4);
@@ -202,8 +208,8 @@ work(const struct part *plan, size_t parts, unsigned worker, unsigned workers, s
 			char what[64];
 
 			if (plan[i].length != 0)
-				snprintf(what, sizeof what, "%s: %s of %u", plan[i].profile,
-				    plan[i].count != 0 ? "sampled" : "all", plan[i].length);
+				snprintf(what, sizeof what, "%s: %s of %u", plan[i].profile, plan[i].count == 0 ? "all" :
+				    plan[i].length > OVERLAP ? "overlapping" : "sampled", plan[i].length % OVERLAP);
 			else
 				snprintf(what, sizeof what, "%s: %s", plan[i].profile, plan[i].name);
 			print_counts(what, &shared->part[i], now() - start);

@@ -335,6 +335,7 @@ model_errno(struct model *model, const struct op *op)
 	case OP_FSYNC:
 	case OP_FDATASYNC:
 	case OP_STAT:
+	case OP_BG_FSYNC:
 		return id == MODEL_NONE ? ENOENT : 0;
 	case OP_REMOVEXATTR:
 		if (id == MODEL_NONE)
@@ -344,6 +345,9 @@ model_errno(struct model *model, const struct op *op)
 	case OP_TMPFILE:
 	case OP_SYNC:
 	case OP_TICK:
+	case OP_BG_SYNC:
+	case OP_POLL:
+	case OP_WAIT:
 	case OP_KINDS:
 		return 0;
 	}
@@ -676,6 +680,10 @@ model_apply(struct model *model, const struct op *op, struct effect *effect)
 	case OP_SYNC:
 	case OP_TICK:
 	case OP_STAT:
+	case OP_BG_FSYNC:
+	case OP_BG_SYNC:
+	case OP_POLL:
+	case OP_WAIT:
 	case OP_KINDS:
 		break;
 	}

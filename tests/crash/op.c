@@ -36,6 +36,10 @@ static const struct {
 	[OP_SYNC] = { "sync", "" },
 	[OP_TICK] = { "tick", "" },
 	[OP_STAT] = { "stat", "p" },
+	[OP_BG_FSYNC] = { "bg-fsync", "p" },
+	[OP_BG_SYNC] = { "bg-sync", "" },
+	[OP_POLL] = { "poll", "b" },
+	[OP_WAIT] = { "wait", "" },
 };
 
 static int

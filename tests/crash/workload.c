@@ -154,6 +154,22 @@ sequence_text(unsigned length, uint64_t index, uint32_t block_bytes)
 	return text;
 }
 
+const char *
+overlap_text(unsigned length, uint64_t index, uint32_t block_bytes)
+{
+	static const char *const ways[] = { "bg-sync", "bg-fsync F", "bg-sync; poll 1", "bg-sync; poll 3",
+		"bg-fsync P; poll 2", "bg-sync; poll 5" };
+	static char text[2048];
+	char raw[1024] = "";
+
+	for (unsigned i = 0; i < length; i++)
+		add_verb(raw, sizeof raw, mix(index, 2 * i) % COUNT(verb),
+		    i + 1 < length ? ways[mix(index, 2 * i + 1) % COUNT(ways)] :
+		    second_way[mix(index, 2 * i + 1) % COUNT(second_way)]);
+	expand(text, sizeof text, raw, block_bytes);
+	return text;
+}
+
 /* ---- named ones ------------------------------------------------------------------------- */
 
 struct text {
@@ -404,6 +420,29 @@ revoke(struct text *text)
 	}
 }
 
+/* Commits go on all the time, and operations do not wait for them. */
+static void
+busy(struct text *text)
+{
+	put(text, "mkdir /busy");
+	for (unsigned i = 0; i < 48; i++) {
+		put(text, "creat /busy/%u", i);
+		put(text, "append /busy/%u %u", i, (unsigned)(mix(i, 4) % 5000) + 1);
+		if (i % 3 == 0)
+			put(text, "bg-sync");
+		put(text, "poll %u", (unsigned)(mix(i, 5) % 5));
+		if (i % 4 == 3)
+			put(text, "rename /busy/%u /busy/%u", i, i - 1);
+		if (i % 5 == 4)
+			put(text, "write /busy/%u 0 700", i - (i % 4 == 3 ? 1 : 0));
+		if (i % 7 == 6)
+			put(text, "bg-fsync /busy");
+		if (i % 6 == 5)
+			put(text, "unlink /busy/%u", i - 4 - (i % 4 == 3 ? 0 : 1) + ((i - 4) % 4 == 3));
+	}
+	put(text, "wait");
+}
+
 /* An inode is changed, leaves the server's cache, and is synced then. */
 static void
 forgotten(struct text *text)
@@ -430,11 +469,11 @@ static const struct {
 } named[] = {
 	{ "untar", 0 }, { "untar-small", 0 }, { "sqlite-rollback", 0 }, { "sqlite-wal", 0 },
 	{ "orphans", 0 }, { "wrap", 300 }, { "full", 0 }, { "directory", 0 }, { "extents", 0 },
-	{ "replace", 0 }, { "revoke", 0 }, { "forgotten", 602 },
+	{ "busy", 0 }, { "replace", 0 }, { "revoke", 0 }, { "forgotten", 602 },
 };
 
 const char *const workload_names[] = { "replace", "sqlite-rollback", "sqlite-wal", "orphans", "full",
-	"directory", "extents", "revoke", "forgotten", "untar-small", "wrap", "untar", NULL };
+	"directory", "extents", "revoke", "busy", "forgotten", "untar-small", "wrap", "untar", NULL };
 
 char *
 named_text(const char *name, uint32_t block_bytes)
@@ -463,6 +502,8 @@ named_text(const char *name, uint32_t block_bytes)
 		replace(&text);
 	else if (strcmp(name, "revoke") == 0)
 		revoke(&text);
+	else if (strcmp(name, "busy") == 0)
+		busy(&text);
 	else if (strcmp(name, "forgotten") == 0)
 		forgotten(&text);
 	return text.bytes;

@@ -16,6 +16,9 @@ uint64_t sequence_count(unsigned length);
 /* Sequence number `index`, for a block size; static storage. */
 const char *sequence_text(unsigned length, uint64_t index, uint32_t block_bytes);
 
+/* The same, with commits in progress while the next operations run; a number of them. */
+const char *overlap_text(unsigned length, uint64_t index, uint32_t block_bytes);
+
 /* A named workload: its operations (malloc'ed), or null. */
 char *named_text(const char *name, uint32_t block_bytes);
 /* From which operation on states are made of it. */
