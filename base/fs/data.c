@@ -6,6 +6,7 @@
  * something else than its data.
  */
 #include "core.h"
+#include "redo.h"
 #include <stdio.h>
 
 enum { FIEMAP_LAST = 1, FIEMAP_UNWRITTEN = 0x800 };
@@ -500,7 +501,7 @@ zero_part(struct inode *inode, uint64_t from, uint64_t to)
 	uint8_t *memory;
 	int error;
 
-	if (from >= to || from >> fs->block_bits > LAST_BLOCK)
+	if (from >= to || from >> fs->block_bits > LAST_BLOCK || redo_replaying(fs))
 		return 0;
 	error = map_find(inode, (uint32_t)(from >> fs->block_bits), 1, &m);
 	if (error != 0 || m.start == 0 || m.unwritten)

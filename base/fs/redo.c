@@ -454,6 +454,12 @@ replay_one(struct fs *fs, struct record *record, struct fs_job *job)
 		    record->inode, (long long)record->result, (long long)result);
 }
 
+bool
+redo_replaying(const struct fs *fs)
+{
+	return fs->redo != NULL && fs->redo->replaying;
+}
+
 int
 redo_replay(struct fs *fs)
 {

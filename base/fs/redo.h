@@ -15,6 +15,9 @@ int redo_open(struct fs *fs, bool recovering, uint64_t committed);
 void redo_close(struct fs *fs);
 /* Do again what the journal did not have.  Sleeps. */
 int redo_replay(struct fs *fs);
+/* Is that what is going on?  Then data are left alone: what an operation did to them is on
+ * the disk already, and a write in place may have come after it. */
+bool redo_replaying(const struct fs *fs);
 
 /*
  * Before an operation: see that its record will have room.  1: an earlier life

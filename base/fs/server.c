@@ -38,12 +38,18 @@ server_clock(void *context)
 	return s->options.clock_ns(s->context);
 }
 
-/* The client learns it from the channel; it need not wake up for it. */
+/*
+ * The client learns it from the channel; it need not wake up for it.  Until it has
+ * said what an earlier life lost, it goes by what that life had committed: our own
+ * transactions bear numbers that the other one has used.
+ */
 static void
 server_committed(void *context, uint64_t transaction)
 {
 	struct server *s = context;
 
+	if (s->recovers)
+		return;
 	__atomic_store_n(&s->channel->committed, transaction, __ATOMIC_RELEASE);
 }
 
@@ -195,6 +201,7 @@ step_new_client(struct server *s)
 		return;
 	}
 	s->own_done = false;
+	s->recovers = false;
 	store(&ch->answers.tail, load(&ch->answers.head));
 	ch->read_only = 0;
 	if (!fs_mounted(s->fs))
@@ -248,6 +255,8 @@ job_done(struct fs_job *job)
 			set_state(s, FS_NOTHING);
 		break;
 	case FS_RECOVERED:
+		s->recovers = false;
+		publish(s);
 		if (fs_mounted(s->fs))
 			set_state(s, FS_MOUNTED);
 		break;

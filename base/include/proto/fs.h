@@ -36,6 +36,7 @@
  * unchanged, with the `sequence` it had.  The server answers a sequence
  * that the redo area knows from there, without doing it twice.  `sequence` rises
  * by one with every request that changes something, in the order of slots taken.
+ * `committed` stays what the old life had until FS_RECOVERED is answered.
  * A request's page is written again with it, since the old server may have
  * begun an answer there.  Reservations end with the server's life: the client
  * reserves anew, by FS_RESERVE before FS_RECOVERED, what it still has use for.
