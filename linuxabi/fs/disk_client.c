@@ -245,12 +245,13 @@ disk_simple(struct disk_client *c, enum fs_op op, uint32_t flags)
 /* ---- answers ---- */
 
 /* From this moment on the pages are unstable, whenever their task gets to know:
- * a new server may be told of them before. */
+ * a new server may be told of them before.  A write in place (transaction 0) does
+ * not make stable what an earlier one left unstable. */
 static void
 write_answered(struct disk_call *k)
 {
 	for (unsigned i = 0; i < k->page_count && k->answer.result >= 0; i++)
-		k->pages[i]->private_ = k->answer.transaction;
+		k->pages[i]->private_ = max(k->pages[i]->private_, k->answer.transaction);
 }
 
 /* The next call that was answered, or NULL.  client->lock held. */

@@ -11,7 +11,7 @@ uint64_t server_requests[256], server_steps;
 unsigned server_deaths;
 char server_wrong[256];
 const bool server_is_model = false;
-const bool server_redoes = false;	/* base/fs keeps no redo records yet */
+const bool server_redoes = true;
 
 void *
 ext4_window(uint64_t address)
