@@ -329,6 +329,8 @@ a_driver_dies_at_every_step(void)
 		client.kinds = 0x3e;
 		verdict(run_with_deaths(8000, 30, 40 + 40 * (unsigned)seed, false));
 		CHECK(client.errors == 0 && client.block.reissued > 0);
+		/* what lay in the ring when a server was born was dropped before it began */
+		CHECK(server.statistics.dropped == 0);
 	}
 }
 
@@ -449,6 +451,27 @@ a_read_only_or_simple_device_says_so(void)
 	CHECK(TRY(.op = BLOCK_FLUSH) == BLOCK_OK);
 	server.facts.flags = 0;
 	CHECK(TRY(.op = BLOCK_DISCARD, .count = 1) == BLOCK_ENOTSUP);
+}
+
+/* A client that has not seen the new epoch yet sends it again when it does. */
+static void
+requests_of_another_epoch_are_dropped(void)
+{
+	struct block_channel *c = (struct block_channel *)frame;
+	unsigned before;
+
+	begin(17);
+	client.stop_at = 0;
+	pass(40);
+	before = c->answers.tail;
+	for (uint32_t i = 0; i < 3; i++) {
+		c->request[c->requests.tail % BLOCK_RING] = (struct block_request){ .op = BLOCK_FLUSH, .epoch = i };
+		c->requests.tail = c->requests.tail + 1;
+	}
+	for (unsigned i = 0; i < 20; i++)
+		driver_turn(0);
+	CHECK(c->requests.head == c->requests.tail && server.statistics.dropped == 2);
+	CHECK(c->answers.tail == before + 1 && server.statistics.flushes == 1);
 }
 
 static void
@@ -675,6 +698,7 @@ main(void)
 	RUN(indices_wrap_at_2_to_the_32);
 	RUN(wrong_requests_are_refused_by_name);
 	RUN(a_read_only_or_simple_device_says_so);
+	RUN(requests_of_another_epoch_are_dropped);
 	RUN(indices_that_make_no_sense_cost_only_their_client);
 	RUN(a_medium_comes_and_goes);
 	RUN(a_medium_goes_during_traffic);

@@ -20,6 +20,7 @@ static struct {
 	unsigned busy;			/* ticks until the command is done */
 	uint16_t command;
 	bool bound, no_reset, no_clock, gone;
+	bool lines_stuck;		/* after an error, until both were reset (§3.10.1) */
 	/* card */
 	bool there, high_capacity, version_1, protected, weird_csd, no_switch, app;
 	unsigned state, not_ready;
@@ -280,7 +281,10 @@ command_end(void)
 
 	if (data && one_of(dev.silent_of))
 		return;
-	switch (card_do(index)) {
+	enum outcome outcome = card_do(index);
+
+	dev.lines_stuck = outcome != DONE;
+	switch (outcome) {
 	case DONE:
 		dev.status |= 1u | (data || type == 3 ? 2u : 0);
 		break;
@@ -326,6 +330,8 @@ software_reset(uint8_t what)
 	if (dev.no_reset)
 		return;
 	dev.busy = 0;
+	if ((what & 4) != 0 || (what & 1) != 0)
+		dev.lines_stuck = false;
 	if ((what & 1) == 0)
 		return;
 	dev.control = dev.power = 0;
@@ -338,6 +344,8 @@ command_start(uint16_t value)
 {
 	if (dev.busy != 0)
 		violation("a command while another one is in progress");
+	if (dev.lines_stuck)
+		violation("a command after an error, and the lines were not reset");
 	if ((dev.clock & 4) == 0 || dev.power == 0)
 		violation("a command without power or clock");
 	dev.command = value;
