@@ -12,6 +12,7 @@ enum {
 	VIRTBLK_MINORS = 16, MMC_MINORS = 8,
 	EXT_MINORS = 1024,
 	CLAIMS_MAX = 16,
+	START_NS = 1000000000,
 };
 
 struct blk_disk blk_disks[WORLD_MAX_CHANNELS];
@@ -23,8 +24,10 @@ static uint64_t next_sequence = 1;
 static struct claim {
 	uint8_t guid[16];
 	void *holder;			/* NULL: free */
+	void (*found)(void *holder, uint64_t rdev);
 } claims[CLAIMS_MAX];			/* devs_lock */
 
+static struct waitq started = WAITQ_INIT(started);	/* a thread has looked for the first time */
 static struct mutex naming = MUTEX_INIT(naming, 14);
 
 void
@@ -250,15 +253,19 @@ dev_unhold(struct blk_dev *d, void *holder)
 static void
 hold_if_claimed(struct blk_dev *d)
 {
-	void *holder = NULL;
+	struct claim c = { .holder = NULL };
 
 	spin_lock(&devs_lock);
 	for (unsigned i = 0; i < CLAIMS_MAX; i++)
 		if (claims[i].holder != NULL && has_guid(d, claims[i].guid))
-			holder = claims[i].holder;
+			c = claims[i];
 	spin_unlock(&devs_lock);
-	if (holder != NULL && dev_hold(d, holder) != 0)
+	if (c.holder == NULL)
+		return;
+	if (dev_hold(d, c.holder) != 0)
 		klog(LOG_WARNING, "%s: is in use, and a mount waits for it", d->name);
+	if (c.found != NULL)
+		c.found(c.holder, d->rdev);
 }
 
 /* ---- devices; disk->mutex is held ---- */
@@ -676,6 +683,10 @@ disk_check(struct blk_disk *d)
 	else if (live && d->medium != NULL)
 		medium_update(d->medium, &facts);
 	mutex_unlock(&d->mutex);
+	if (live && !d->looked) {
+		WRITE_ONCE(d->looked, true);
+		waitq_wake_all(&started);
+	}
 }
 
 /* What has been dirty for long is written; when to look again. */
@@ -883,7 +894,7 @@ block_unclaim(uint64_t rdev, void *holder)
 }
 
 static long
-claim_remember(const uint8_t guid[16], void *holder)
+claim_remember(const uint8_t guid[16], void *holder, void (*found)(void *, uint64_t))
 {
 	struct claim *free = NULL;
 	long r = 0;
@@ -899,6 +910,7 @@ claim_remember(const uint8_t guid[16], void *holder)
 		r = -ENOMEM;
 	if (r == 0) {
 		memcpy(free->guid, guid, 16);
+		free->found = found;
 		free->holder = holder;
 	}
 	spin_unlock(&devs_lock);
@@ -917,9 +929,9 @@ claim_forget(const uint8_t guid[16], const void *holder)
 
 /* The disk's mutex keeps a device from appearing between the two looks. */
 long
-block_claim_part(const uint8_t guid[16], void *holder)
+block_claim_part(const uint8_t guid[16], void *holder, void (*found)(void *, uint64_t))
 {
-	long r = claim_remember(guid, holder);
+	long r = claim_remember(guid, holder, found);
 	struct blk_dev *d;
 
 	if (r != 0)
@@ -930,6 +942,8 @@ block_claim_part(const uint8_t guid[16], void *holder)
 	mutex_lock(&dev_disk(d)->mutex);
 	/* one that appeared after claim_remember has it already */
 	r = d->gone || d->holder == holder ? 0 : dev_hold(d, holder);
+	if (r == 0 && !d->gone && found != NULL)
+		found(holder, d->rdev);
 	mutex_unlock(&dev_disk(d)->mutex);
 	if (r == 0)
 		dev_forget(d);
@@ -951,6 +965,25 @@ block_unclaim_part(const uint8_t guid[16], void *holder)
 	dev_unclaim(d, holder);
 	dev_put(d);
 }
+
+/* ---- for file systems: fs/disk.h ---- */
+
+static void
+super_found(void *holder, uint64_t rdev)
+{
+	WRITE_ONCE(((struct super *)holder)->dev, rdev);
+}
+
+void
+disk_mounted(const uint8_t guid[16], struct super *sb)
+{
+	long r = block_claim_part(guid, sb, super_found);
+
+	if (r != 0)
+		klog(LOG_WARNING, "block: the mounted partition is not kept from others: error %ld", -r);
+}
+
+void disk_unmounted(const uint8_t guid[16], struct super *sb) { block_unclaim_part(guid, sb); }
 
 /* ---- start ---- */
 
@@ -977,9 +1010,17 @@ blk_disk_init(struct blk_disk *d, unsigned channel)
 	ksnprintf(d->name, sizeof(d->name), "blk%u", channel);
 }
 
+/* Is there nothing that its thread is just about to find? */
+static bool
+disk_seen(const struct blk_disk *d)
+{
+	return !d->attached || d->client.shared->state != BLOCK_READY || READ_ONCE(d->looked);
+}
+
 void
 block_init(void)
 {
+	uint64_t deadline = clock_monotonic() + START_NS;
 	int n = -1;
 
 	names_init();
@@ -994,4 +1035,6 @@ block_init(void)
 		if (kthread_create(name, thread_main, &blk_disks[i]) == NULL)
 			panic("no memory for the thread of a disk");
 	}
+	for (unsigned i = 0; i < blk_disk_count; i++)
+		(void)wait_event_timeout(&started, disk_seen(&blk_disks[i]), deadline);
 }

@@ -154,7 +154,7 @@ struct blk_disk {
 	bool fits;			/* what the server says is about disk->medium */
 
 	struct waitq thread_wait;
-	bool thread_work;
+	bool thread_work, looked;
 
 	struct mutex mutex;
 	struct blk_medium *medium;	/* referenced, or NULL; changes: with devs_lock and lock, too */

@@ -136,6 +136,10 @@ extern struct fs_type disk_type;
 void disk_init(void);
 /* Is /dev/<node> the partition with this GUID?  Who makes the nodes knows. */
 bool disk_is_root_partition(const char *node, const uint8_t guid[16]);
+/* The file system of the root partition is in use from now on, and no more: nobody else gets its device alone,
+ * and st_dev is the device's. */
+void disk_mounted(const uint8_t guid[16], struct super *);
+void disk_unmounted(const uint8_t guid[16], struct super *);
 void disk_request_now(struct fs_request *);	/* the client's clock */
 void disk_name_inode(struct fs_request *, const struct disk_node *);
 /* What the server has, from an answer.  Its size is changed apart, with node->flush held, since

@@ -928,6 +928,8 @@ disk_umount(struct super *sb)
 	spin_lock(&mounted_lock);
 	mounted[c->number] = NULL;
 	spin_unlock(&mounted_lock);
+	if (io_root_part() != NULL)
+		disk_unmounted(io_root_part(), sb);
 	reclaim_barrier();
 	disk_watcher_stop(d);
 	k = disk_call_recovery(c, FS_UNMOUNT);
@@ -1122,8 +1124,11 @@ mount_locked(struct fs_type *t, int n, unsigned long flags, const char *data, st
 		if (r == 0)
 			r = mount_new_super(t, clients[n], flags, data, &sb);
 	} while (r == -EAGAIN);		/* the server died: the next one mounts */
-	if (r == 0)
+	if (r == 0) {
 		*out = mounted[n] = sb;
+		if (io_root_part() != NULL)
+			disk_mounted(io_root_part(), sb);
+	}
 	return r == -ETIMEDOUT ? -ENXIO : r;
 }
 
@@ -1149,6 +1154,9 @@ disk_is_root_partition(const char *node, const uint8_t guid[16])
 	(void)node, (void)guid;
 	return false;
 }
+
+__attribute__((weak)) void disk_mounted(const uint8_t guid[16], struct super *sb) { (void)guid, (void)sb; }
+__attribute__((weak)) void disk_unmounted(const uint8_t guid[16], struct super *sb) { (void)guid, (void)sb; }
 
 void
 disk_init(void)

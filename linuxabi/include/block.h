@@ -8,7 +8,8 @@
 
 #include "kernel.h"
 
-/* After fs_init and io_init, as a task.  Disks appear when they are ready. */
+/* After fs_init and io_init, as a task.  Disks appear when they are ready; those that are by now
+ * have their names when it returns, if they can be read within a second. */
 void block_init(void);
 
 /* Write back everything dirty of every disk and flush the disks' own caches: sync(2). */
@@ -38,9 +39,10 @@ long block_claim(uint64_t rdev, void *holder);
 void block_unclaim(uint64_t rdev, void *holder);
 /*
  * The same for a partition that may not be there yet (the root's, whose file system is
- * mounted before this world has seen the disk).  0, -EBUSY, -ENOMEM.
+ * mounted before this world has seen the disk).  found, unless NULL, is told its number each
+ * time that it appears; it may not block.  0, -EBUSY, -ENOMEM.
  */
-long block_claim_part(const uint8_t guid[16], void *holder);
+long block_claim_part(const uint8_t guid[16], void *holder, void (*found)(void *holder, uint64_t rdev));
 void block_unclaim_part(const uint8_t guid[16], void *holder);
 
 #endif

@@ -916,6 +916,9 @@ read_only_is_kept(void)
 
 /* ---- exclusion, partitions ---- */
 
+static uint64_t told;
+static void tell(void *holder, uint64_t rdev) { (void)holder; told = rdev; }
+
 static void
 exclusive_means_alone(void)
 {
@@ -956,15 +959,21 @@ exclusive_means_alone(void)
 	/* before the disk is there */
 	mock_stop(0, BLOCK_NO_MEDIUM);
 	host_settle();
-	EXPECT(block_claim_part(part1, &me), 0);
-	EXPECT(block_claim_part(part1, &other), -EBUSY);
+	EXPECT(block_claim_part(part1, &me, tell), 0);
+	EXPECT(block_claim_part(part1, &other, NULL), -EBUSY);
+	EXPECT(told, 0);
 	mock_restart(0);
 	host_settle();
+	EXPECT(told, makedev_(254, 1));
+	told = 0;
 	EXPECT(t_open("/dev/vda1", O_RDONLY | O_EXCL, 0), -EBUSY);
 	block_unclaim_part(part1, &me);
 	sys_close(open_dev("/dev/vda1", O_RDONLY | O_EXCL));
-	EXPECT(block_claim_part(part1, &me), 0);
+	EXPECT(block_claim_part(part1, &me, tell), 0);
+	EXPECT(told, makedev_(254, 1));
 	EXPECT(t_open("/dev/vda", O_RDONLY | O_EXCL, 0), -EBUSY);
+	EXPECT(ioctl_(a = open_dev("/dev/vda", O_RDONLY), BLKRRPART, NULL), -EBUSY);
+	sys_close(a);
 	block_unclaim_part(part1, &me);
 	sys_close(open_dev("/dev/vda", O_RDONLY | O_EXCL));
 }
