@@ -605,9 +605,9 @@ is_dots(const struct fs_entry *e)
 	return e->name[0] == '.' && (e->name_length == 1 || (e->name_length == 2 && e->name[1] == '.'));
 }
 
-/* 1: more may follow; 0: the listing's buffer is full. */
+/* 1: more may follow, from *cookie on; 0: the listing's buffer is full. */
 static long
-emit_page(struct dir_context *ctx, const uint8_t *page, size_t bytes)
+emit_page(struct dir_context *ctx, const uint8_t *page, size_t bytes, uint64_t *cookie)
 {
 	const size_t head = __builtin_offsetof(struct fs_entry, name);
 	size_t at = 0;
@@ -617,32 +617,39 @@ emit_page(struct dir_context *ctx, const uint8_t *page, size_t bytes)
 
 		if (e->length < head + e->name_length || at + e->length > bytes || e->length % 8 != 0 || e->name_length == 0)
 			return -EUCLEAN;
-		if (!is_dots(e) && !ctx->emit(ctx, e->name, e->name_length, e->inode, e->type))
-			return 0;
-		ctx->pos = (loff_t)e->cookie;
+		if (!is_dots(e)) {
+			if (!ctx->emit(ctx, e->name, e->name_length, e->inode, e->type))
+				return 0;
+			ctx->pos = (loff_t)e->cookie;
+		}
+		*cookie = e->cookie;
 		at += e->length;
 	}
 	return 1;
 }
 
+/* The server may list the dots as well: they are passed over, and 1 and 2 are not used up by them. */
 static long
 disk_iterate(struct file *f, struct dir_context *ctx)
 {
+	uint64_t cookie;
+
 	if (!emit_dots(f, ctx))
 		return 0;
+	cookie = ctx->pos <= 2 ? 0 : (uint64_t)ctx->pos;
 	for (;;) {
 		struct disk_call *k = call_for(f->inode, FS_READDIR);
-		loff_t before = ctx->pos;
+		uint64_t before = cookie;
 		long r;
 
-		k->request->offset = ctx->pos <= 2 ? 0 : (uint64_t)ctx->pos;
+		k->request->offset = cookie;
 		r = disk_call_finish(k);
 		if (r > 0)
-			r = r > FS_SLOT_BYTES ? -EUCLEAN : emit_page(ctx, k->page, (size_t)r);
+			r = r > FS_SLOT_BYTES ? -EUCLEAN : emit_page(ctx, k->page, (size_t)r, &cookie);
 		disk_call_end(k);
 		if (r <= 0)
 			return r;
-		if (ctx->pos == before)
+		if (cookie == before)
 			return -EUCLEAN;	/* the server does not get on */
 	}
 }

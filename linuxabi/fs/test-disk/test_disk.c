@@ -401,6 +401,10 @@ listings_go_on_after_names_went(void)
 			EXPECT(t_unlink(path), 0);
 		}
 	EXPECT(n, 0);
+	/* What is left are the dots. */
+	EXPECT(sys_lseek((uint64_t)fd, 0, 0), 0);
+	EXPECT(sys_getdents64((uint64_t)fd, U(buf), sizeof(buf)), 48);
+	EXPECT(sys_getdents64((uint64_t)fd, U(buf), sizeof(buf)), 0);
 	sys_close((uint64_t)fd);
 	for (unsigned i = 0; i < 600; i++)
 		CHECK(seen[i]);
