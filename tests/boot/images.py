@@ -75,6 +75,16 @@ def chaos():
 
 
 @once
+def with_cmdline(text):
+	"""The test image, its slot with another command line."""
+	path = os.path.join(OUT, "cmdline-" + text.replace(" ", "-") + ".img")
+	run(os.path.join(TOP, "images/mkimage"), "-o", path, "--loader", built("release", "boot/BOOTAA64.EFI"),
+	    "--kernel", kernel("release"), "--bundle", built("release", "images/test.bundle"),
+	    "--root", built("release", "images/root-test.ext4"), "--cmdline", text)
+	return path
+
+
+@once
 def with_conf(name, text):
 	conf = os.path.join(OUT, name + ".conf")
 	with open(conf, "w", encoding="utf-8") as f:

@@ -8,7 +8,7 @@
  * Without `always` it ends at once, unless the boot slot's command line has the
  * word `chaos`: one bundle serves the tests that want it and those that do not.
  * Words of the command line `chaos-NAME` choose among what it may kill, `chaos-NUMBER`
- * is another COUNT.
+ * is another COUNT, `chaos-slow` makes all times ten times as long.
  * Its last line, "chaos: N kills", is what the boot test waits for.
  */
 #include <tessera/runtime.h>
@@ -101,6 +101,8 @@ component_main(const struct component_info *info)
 		return 0;
 	read_args(info->args, args);
 	args[ARG_COUNT] = count_of(info, args[ARG_COUNT]);
+	for (unsigned i = ARG_AFTER; cmdline_option("chaos-slow") && i < ARGS; i++)
+		args[i] *= 10;
 	victim_count = choose(info, victims);
 	if (victim_count == 0 || args[ARG_MAX] < args[ARG_MIN]) {
 		log_line(LOG_WARNING "chaos: nothing to kill, or odd args");
