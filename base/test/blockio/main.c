@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A native client of a block channel: writes blocks that say which they are and how often they
- * were written, reads them back, many at once and scattered over its heap, which it lends to the
- * driver.  What is on the disk is its own: it is for a scratch disk.
+ * were written, clears and discards some, and reads them back; many at once, scattered over
+ * its heap, which it lends to the driver.  What is on the disk is its own: it is for a scratch disk.
  *
  * args: REQUESTS.  When they are done all blocks are flushed and read once more.  Its last line,
  * "blockio: N requests, …, 0 wrong, 0 errors", is what the boot test waits for.  It has to come
@@ -14,6 +14,7 @@
 
 enum { IOS = 48, AREA = 64 * 1024, BLOCK = 512, WORDS = BLOCK / 8, BLOCKS = 32768, MAX_COUNT = 96,
 	LAST_COUNT = AREA / 2 / BLOCK };
+enum { UNKNOWN = 0, WRITTEN, ZEROED };	/* UNKNOWN: not by us, or discarded */
 
 struct test_io {
 	struct block_io io;
@@ -25,7 +26,8 @@ struct test_io {
 static const struct component_channel *channel;
 static struct block_client client;
 static struct test_io ios[IOS];
-static uint32_t version[BLOCKS];	/* of what was written last; 0: never by us */
+static uint32_t version[BLOCKS];	/* of what was written last */
+static uint8_t state[BLOCKS];		/* UNKNOWN, WRITTEN or ZEROED */
 static uint8_t busy[BLOCKS];
 static uint8_t *heap;
 static uint64_t random;
@@ -87,13 +89,13 @@ contents(const struct test_io *t, bool put)
 		uint64_t *p = (uint64_t *)(void *)memory_of(&t->segment[s]);
 
 		for (uint32_t b = t->segment[s].bytes / BLOCK; b > 0; b--, block++, p += WORDS) {
-			uint32_t v = version[block];
+			for (unsigned i = 0; i < WORDS && (put || state[block] != UNKNOWN); i++) {
+				uint64_t word = state[block] == ZEROED ? 0 : word_of(block, version[block], i);
 
-			for (unsigned i = 0; i < WORDS && (put || v != 0); i++) {
 				if (put)
-					p[i] = word_of(block, v, i);
+					p[i] = word;
 				else
-					ok = ok && p[i] == word_of(block, v, i);
+					ok = ok && p[i] == word;
 			}
 		}
 	}
@@ -116,6 +118,16 @@ range_take(struct block_io *io)
 	return true;
 }
 
+/* What blocks will hold when it is done. */
+static void
+changes(const struct block_io *io)
+{
+	for (uint32_t i = 0; i < io->count && io->op != BLOCK_READ; i++) {
+		version[io->block + i]++;
+		state[io->block + i] = io->op == BLOCK_WRITE ? WRITTEN : io->op == BLOCK_DISCARD ? UNKNOWN : ZEROED;
+	}
+}
+
 static bool
 io_make(struct test_io *t)
 {
@@ -127,18 +139,20 @@ io_make(struct test_io *t)
 		flushing = true;
 		return true;
 	}
-	t->io.op = kind < 52 ? BLOCK_WRITE : BLOCK_READ;
+	t->io.op = kind < 50 ? BLOCK_WRITE : BLOCK_READ;
+	if (kind >= 96 && (client.facts.flags & BLOCK_HAS_ZEROES) != 0)
+		t->io.op = BLOCK_WRITE_ZEROES;
+	else if (kind >= 94 && (client.facts.flags & BLOCK_HAS_DISCARD) != 0)
+		t->io.op = BLOCK_DISCARD;
 	t->io.flags = t->io.op == BLOCK_WRITE && any(16) == 0 ? BLOCK_FUA : 0;
 	t->io.count = 1 + any(any(4) == 0 ? MAX_COUNT : 8);
 	t->io.block = any(BLOCKS - t->io.count);
 	if (!range_take(&t->io))
 		return false;
-	scatter(t, t->io.count);
-	if (t->io.op != BLOCK_WRITE)
-		return true;
-	for (uint32_t i = 0; i < t->io.count; i++)
-		version[t->io.block + i]++;
-	return contents(t, true);
+	changes(&t->io);
+	if (t->io.op == BLOCK_READ || t->io.op == BLOCK_WRITE)
+		scatter(t, t->io.count);
+	return t->io.op != BLOCK_WRITE || contents(t, true);
 }
 
 static void
@@ -296,8 +310,8 @@ begin(void)
 	bell_ring(channel->slot);
 	while (!block_update(&client))
 		wait_for_bell();
-	log_line("blockio: %s \"%s\" %s, %lu blocks of %u", client.facts.name, client.facts.model, client.facts.serial,
-	    client.facts.blocks, client.facts.block_size);
+	log_line("blockio: %s \"%s\" %s, %lu blocks of %u, flags %x", client.facts.name, client.facts.model,
+	    client.facts.serial, client.facts.blocks, client.facts.block_size, client.facts.flags);
 	if (client.facts.state == BLOCK_READY && client.facts.block_size == BLOCK && client.facts.blocks >= BLOCKS)
 		return true;
 	log_line(LOG_WARNING "blockio: state %u, too small, or other blocks", client.facts.state);
