@@ -372,6 +372,8 @@ write_done(struct disk_request *r)
 
 		b->writing = false;
 		b->error = r->result;
+		if (r->result == 0)
+			journal_written(io->fs, b);
 		fiber_wake_all(&b->waiters);
 		buffer_put(io->fs, b);
 	}
@@ -383,7 +385,7 @@ write_done(struct disk_request *r)
 }
 
 static int
-write_run(struct fs *fs, struct batch *batch, struct buffer **buffers, unsigned count, uint32_t flags)
+write_run(struct fs *fs, struct batch *batch, struct buffer **buffers, unsigned count)
 {
 	struct write_io *io = calloc(1, sizeof *io);
 
@@ -403,7 +405,6 @@ write_run(struct fs *fs, struct batch *batch, struct buffer **buffers, unsigned 
 	}
 	io->disk = (struct disk_request){
 		.op = DISK_WRITE,
-		.flags = flags,
 		.offset = buffers[0]->block << fs->block_bits,
 		.bytes = (uint64_t)count << fs->block_bits,
 		.segment = io->segment,
@@ -434,33 +435,10 @@ buffers_write(struct fs *fs, struct buffer **buffers, size_t count)
 		for (run = 1; run < limit && at + run < count; run++)
 			if (buffers[at + run]->block != buffers[at]->block + run)
 				break;
-		error = write_run(fs, &batch, buffers + at, (unsigned)run, 0);
+		error = write_run(fs, &batch, buffers + at, (unsigned)run);
 	}
 	batch_wait(&batch);
 	return error != 0 ? error : batch.error;
-}
-
-int
-buffer_write(struct fs *fs, struct buffer *b, uint32_t flags)
-{
-	struct batch batch = { 0 };
-	int error;
-
-	buffer_wait_io(b);
-	error = write_run(fs, &batch, &b, 1, flags);
-	batch_wait(&batch);
-	return error != 0 ? error : batch.error;
-}
-
-void
-buffer_invalidate(struct fs *fs, uint64_t block, uint64_t count)
-{
-	for (uint64_t i = 0; i < count; i++) {
-		struct buffer *b = buffer_peek(fs, block + i);
-
-		if (b != NULL && b->refs == 0)
-			buffer_free(fs, b);
-	}
 }
 
 void

@@ -94,8 +94,6 @@ int buffer_read(struct fs *fs, uint64_t block, struct buffer **buffer);
 /* Begin to read, and do not wait. */
 void buffer_prefetch(struct fs *fs, uint64_t block);
 void buffer_put(struct fs *fs, struct buffer *buffer);
-/* Write a buffer to its place, outside of the journal.  Sleeps. */
-int buffer_write(struct fs *fs, struct buffer *buffer, uint32_t flags);
 /* Write many home, sorted and joined; results are in their error.  Sleeps. */
 int buffers_write(struct fs *fs, struct buffer **buffers, size_t count);
 void buffer_wait_io(struct buffer *buffer);
@@ -103,8 +101,6 @@ void cache_free(struct fs *fs);
 /* Memory of one block that the disk can reach; null: there is none. */
 uint8_t *memory_get(struct fs *fs);
 void memory_put(struct fs *fs, uint8_t *memory);
-/* Drop what was kept of a block, if anything; it is free. */
-void buffer_invalidate(struct fs *fs, uint64_t block, uint64_t count);
 struct buffer *buffer_peek(struct fs *fs, uint64_t block);
 
 /* ---- the disk (cache.c) ---------------------------------------------------- */
@@ -217,6 +213,8 @@ void journal_free(struct fs *fs);
 int journal_write_super(struct fs *fs, uint32_t start, uint32_t sequence);
 uint64_t journal_place(const struct journal *journal, uint32_t log_block);
 uint32_t journal_super_sum(const struct jbd2_super *super);
+/* A buffer's content has come to its place on the disk. */
+void journal_written(struct fs *fs, struct buffer *buffer);
 void journal_timer(struct fs *fs);
 bool journal_idle(const struct fs *fs);
 

@@ -745,6 +745,14 @@ checkpoint_remove(struct fs *fs, struct buffer *b)
 	buffer_put(fs, b);
 }
 
+/* At once when it arrives, not when the whole batch has: a younger transaction may
+ * change it, and commit, in between. */
+void
+journal_written(struct fs *fs, struct buffer *b)
+{
+	checkpoint_remove(fs, b);
+}
+
 static void
 checkpoint_add(struct fs *fs, struct transaction *t, struct buffer *b)
 {
@@ -912,12 +920,8 @@ checkpoint_write(struct fs *fs, struct buffer **buffers, uint32_t count)
 {
 	int error = buffers_write(fs, buffers, count);
 
-	for (uint32_t i = 0; i < count; i++) {
-		/* who waited for the write may have begun to change it again: home is as of b->checkpoint */
-		if (error == 0)
-			checkpoint_remove(fs, buffers[i]);
+	for (uint32_t i = 0; i < count; i++)
 		buffer_put(fs, buffers[i]);
-	}
 	return error;
 }
 
@@ -959,18 +963,21 @@ checkpoint_advance(struct fs *fs)
 	return 0;
 }
 
-/* Write home what can be; true: something was. */
+/* Write home what can be; if there is nothing, wait for what it needs. */
 static int
 checkpoint_step(struct fs *fs, struct buffer **buffers)
 {
 	struct journal *j = &fs->journal;
 	uint32_t n = checkpoint_collect(j, buffers, CHECKPOINT_BATCH);
+	const struct transaction *t;
 
 	if (n != 0)
 		return checkpoint_write(fs, buffers, n);
-	if (j->oldest == NULL || j->oldest->checkpoint == NULL)
+	for (t = j->oldest; t != NULL && t->checkpoint == NULL; t = t->next)
+		;
+	if (t == NULL)
 		return 0;
-	/* its blocks are changed by younger transactions: those must commit */
+	/* what is left is changed by younger transactions: those must commit */
 	if (j->committing == NULL)
 		journal_kick(fs, j->running->id);
 	fiber_wait(&j->commit_waiters);

@@ -328,6 +328,16 @@ op_create(struct fs *fs, struct fs_job *job)
 
 /* ---- link --------------------------------------------------------------------------------------------- */
 
+/* A name that was counted is not there; meanwhile it may have been the last one. */
+static void
+unlink_again(struct handle *h, struct inode *inode)
+{
+	if (--inode->raw->links == 0 && !inode->orphan)
+		orphan_add(h, inode);
+	else
+		inode_store(h, inode);
+}
+
 static int
 link_locked(struct fs *fs, struct fs_job *job, struct inode *dir, struct inode *inode,
     const char *name, size_t length)
@@ -353,12 +363,16 @@ link_locked(struct fs *fs, struct fs_job *job, struct inode *dir, struct inode *
 		error = -ENOENT;
 	else if (inode->raw->links >= MAX_LINKS)
 		error = -EMLINK;
-	else
+	if (error == 0) {
+		/* counted before anybody sleeps: from here on it cannot be deleted */
+		inode->raw->links++;
 		error = dir_add(&h, dir, name, length, inode->number, inode->raw->mode);
-	if (error == 0 && inode->raw->links == 0)
+		if (error != 0)
+			unlink_again(&h, inode);
+	}
+	if (error == 0 && inode->orphan)
 		error = orphan_remove(&h, inode);	/* made without a name */
 	if (error == 0) {
-		inode->raw->links++;
 		inode_set_time(inode, TIME_C, &r->now);
 		error = inode_store(&h, inode);
 	}
