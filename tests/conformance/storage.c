@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files on a disk: what the page cache, write-back, mappings and fsync promise of
+ * a file system like ext4, which is what /tmp should be on where this runs.
+ */
+#include "conform.h"
+#include <dirent.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+
+static int
+create(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0644);
+
+	REQUIRE(fd >= 0);
+	return fd;
+}
+
+/* Some promises are a disk's: where /tmp is in memory they are not asked for. */
+static int
+on_disk(int fd)
+{
+	struct statfs fs;
+
+	EQUAL(fstatfs(fd, &fs), 0);
+	return fs.f_type == EXT4_SUPER_MAGIC;
+}
+
+static void
+fill(unsigned char *p, size_t n, unsigned seed)
+{
+	for (size_t i = 0; i < n; i++)
+		p[i] = (unsigned char)(i * 13 + i / 4096 + seed);
+}
+
+static void
+a_large_file_reads_back(void)
+{
+	enum { SIZE = 64 << 20, STEP = 1 << 20 };
+	unsigned char *want = malloc(STEP), *got = malloc(STEP);
+	struct stat st;
+	int fd;
+
+	in_new_folder();
+	fd = create("big");
+	for (unsigned at = 0; at < SIZE; at += STEP) {
+		fill(want, STEP, at / STEP);
+		EQUAL(write(fd, want, STEP), STEP);
+	}
+	EQUAL(fsync(fd), 0);
+	EQUAL(fstat(fd, &st), 0);
+	EQUAL(st.st_size, SIZE);
+	REQUIRE(st.st_blocks >= SIZE / 512);
+	EQUAL(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	for (unsigned at = 0; at < SIZE; at += STEP) {
+		fill(want, STEP, at / STEP);
+		EQUAL(pread(fd, got, STEP, at), STEP);
+		EQUAL(memcmp(want, got, STEP), 0);
+	}
+	EQUAL(unlink("big"), 0);
+}
+
+static void
+many_small_files(void)
+{
+	enum { N = 1000 };
+	char name[32], text[64];
+	struct stat st;
+	int fd;
+
+	in_new_folder();
+	for (int i = 0; i < N; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		fd = create(name);
+		EQUAL(write(fd, name, strlen(name)), (long)strlen(name));
+		EQUAL(close(fd), 0);
+	}
+	sync();
+	for (int i = 0; i < N; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		fd = open(name, O_RDONLY);
+		EQUAL(read(fd, text, sizeof(text)), (long)strlen(name));
+		EQUAL(memcmp(name, text, strlen(name)), 0);
+		EQUAL(close(fd), 0);
+		EQUAL(unlink(name), 0);
+		FAILS(stat(name, &st), ENOENT);
+	}
+}
+
+static void
+mappings_and_calls_see_the_same(void)
+{
+	char buf[16];
+	char *p, *q;
+	int fd;
+
+	in_new_folder();
+	fd = create("m");
+	EQUAL(ftruncate(fd, 3 * PAGE), 0);
+	p = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	q = mmap(NULL, 3 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	REQUIRE(p != MAP_FAILED && q != MAP_FAILED);
+	strcpy(p + 100, "stored");
+	EQUAL(pread(fd, buf, 6, 100), 6);
+	EQUAL(memcmp(buf, "stored", 6), 0);
+	EQUAL(strcmp(q + 100, "stored"), 0);
+	EQUAL(pwrite(fd, "called", 6, PAGE - 3), 6);
+	EQUAL(memcmp(p + PAGE - 3, "called", 6), 0);
+	EQUAL(msync(p, 3 * PAGE, MS_SYNC), 0);
+	/* After it was written back, a store makes it dirty again. */
+	strcpy(p + 100, "again!");
+	EQUAL(fsync(fd), 0);
+	EQUAL(pread(fd, buf, 6, 100), 6);
+	EQUAL(memcmp(buf, "again!", 6), 0);
+	strcpy(p + 2 * PAGE, "third");
+	EQUAL(munmap(p, 3 * PAGE), 0);
+	EQUAL(pread(fd, buf, 5, 2 * PAGE), 5);
+	EQUAL(memcmp(buf, "third", 5), 0);
+}
+
+static char *mapped;
+static void touch_behind(void) { ((volatile char *)mapped)[PAGE] = 1; _exit(0); }
+
+static void
+behind_the_end_is_a_bus_error(void)
+{
+	int fd;
+
+	in_new_folder();
+	fd = create("b");
+	EQUAL(write(fd, "x", 1), 1);
+	EQUAL(ftruncate(fd, 20), 0);
+	mapped = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	REQUIRE(mapped != MAP_FAILED);
+	EQUAL(mapped[0], 'x');
+	EQUAL(mapped[1], 0);
+	DIES(touch_behind, SIGBUS);
+	mapped[10] = 'y';
+	mapped[30] = 'z';			/* not part of the file */
+	EQUAL(fsync(fd), 0);
+	EQUAL(ftruncate(fd, 2 * PAGE), 0);
+	EQUAL(mapped[10], 'y');
+	if (on_disk(fd))
+		EQUAL(mapped[30], 0);
+
+	mapped[PAGE] = 1;			/* now it is there */
+	EQUAL(ftruncate(fd, 1), 0);
+	DIES(touch_behind, SIGBUS);
+}
+
+static void
+private_mappings_keep_their_changes(void)
+{
+	char c;
+	char *p;
+	int fd;
+
+	in_new_folder();
+	fd = create("p");
+	EQUAL(write(fd, "abc", 3), 3);
+	p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	REQUIRE(p != MAP_FAILED);
+	p[0] = 'X';
+	EQUAL(pread(fd, &c, 1, 0), 1);
+	EQUAL(c, 'a');
+	EQUAL(pwrite(fd, "yz", 2, 1), 2);
+	EQUAL(p[0], 'X');
+}
+
+static void
+cut_and_grown_files_have_zeros(void)
+{
+	char buf[3 * PAGE], zeros[3 * PAGE] = { 0 };
+	int fd;
+
+	in_new_folder();
+	fd = create("t");
+	memset(buf, 'a', sizeof(buf));
+	EQUAL(write(fd, buf, sizeof(buf)), sizeof(buf));
+	EQUAL(fsync(fd), 0);
+	EQUAL(ftruncate(fd, 100), 0);
+	EQUAL(fsync(fd), 0);
+	EQUAL(ftruncate(fd, sizeof(buf)), 0);
+	EQUAL(pread(fd, buf, sizeof(buf), 0), sizeof(buf));
+	EQUAL(buf[99], 'a');
+	EQUAL(memcmp(buf + 100, zeros, sizeof(buf) - 100), 0);
+	EQUAL(pwrite(fd, "end", 3, 1 << 20), 3);
+	EQUAL(pread(fd, buf, sizeof(buf), 1 << 19), sizeof(buf));
+	EQUAL(memcmp(buf, zeros, sizeof(buf)), 0);
+}
+
+static void
+holes_are_found_and_made(void)
+{
+	char c = 'x';
+	struct stat st;
+	int fd;
+
+	in_new_folder();
+	fd = create("h");
+	EQUAL(pwrite(fd, "data", 4, 1 << 20), 4);
+	EQUAL(lseek(fd, 0, SEEK_DATA), 1 << 20);
+	EQUAL(lseek(fd, 0, SEEK_HOLE), 0);
+	EQUAL(lseek(fd, 1 << 20, SEEK_HOLE), (1 << 20) + 4);
+	FAILS(lseek(fd, (1 << 20) + 4, SEEK_DATA), ENXIO);
+	EQUAL(fallocate(fd, 0, 0, 64 * PAGE), 0);
+	EQUAL(fstat(fd, &st), 0);
+	REQUIRE(st.st_blocks >= 65 * 8);
+	EQUAL(st.st_size, (1 << 20) + 4);
+	EQUAL(fallocate(fd, FALLOC_FL_KEEP_SIZE, 2 << 20, PAGE), 0);
+	EQUAL(fstat(fd, &st), 0);
+	EQUAL(st.st_size, (1 << 20) + 4);
+	EQUAL(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 1 << 20, PAGE), 0);
+	EQUAL(pread(fd, &c, 1, 1 << 20), 1);
+	EQUAL(c, 0);
+	FAILS(fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, PAGE), EOPNOTSUPP);
+	EQUAL(pwrite(fd, "zz", 2, 10), 2);
+	if (!on_disk(fd))
+		return;
+	EQUAL(fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, PAGE), 0);
+	EQUAL(pread(fd, &c, 1, 10), 1);
+	EQUAL(c, 0);
+}
+
+static void
+files_without_names_live_on(void)
+{
+	char path[64], text[8];
+	struct stat st;
+	int fd, tmp;
+
+	in_new_folder();
+	fd = create("u");
+	EQUAL(unlink("u"), 0);
+	EQUAL(write(fd, "alive", 5), 5);
+	EQUAL(fsync(fd), 0);
+	EQUAL(pread(fd, text, 5, 0), 5);
+	EQUAL(memcmp(text, "alive", 5), 0);
+	EQUAL(fstat(fd, &st), 0);
+	EQUAL(st.st_nlink, 0);
+	tmp = open(".", O_TMPFILE | O_RDWR, 0600);
+	REQUIRE(tmp >= 0);
+	EQUAL(write(tmp, "named", 5), 5);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", tmp);
+	EQUAL(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW), 0);
+	EQUAL(stat("named", &st), 0);
+	EQUAL(st.st_size, 5);
+	EQUAL(st.st_nlink, 1);
+}
+
+static void
+synchronous_and_direct_writes(void)
+{
+	char *buf = aligned_alloc(PAGE, 2 * PAGE), text[4];
+	int fd, direct;
+
+	in_new_folder();
+	fd = open("s", O_RDWR | O_CREAT | O_SYNC, 0600);
+	EQUAL(write(fd, "sync", 4), 4);
+	EQUAL(fdatasync(fd), 0);
+	EQUAL(sync_file_range(fd, 0, 4, SYNC_FILE_RANGE_WRITE), 0);
+	EQUAL(syncfs(fd), 0);
+	direct = open("d", O_RDWR | O_CREAT | O_DIRECT, 0600);
+	REQUIRE(direct >= 0);
+	memset(buf, 'd', 2 * PAGE);
+	EQUAL(write(direct, buf, 2 * PAGE), 2 * PAGE);
+	if (on_disk(direct)) {
+		FAILS(pwrite(direct, buf + 1, PAGE, 0), EINVAL);
+		FAILS(pwrite(direct, buf, PAGE, 100), EINVAL);
+	}
+	fd = open("d", O_RDWR);
+	EQUAL(pread(fd, text, 4, PAGE), 4);
+	EQUAL(memcmp(text, "dddd", 4), 0);
+	EQUAL(pwrite(fd, "CCCC", 4, 0), 4);
+	EQUAL(pread(direct, buf, PAGE, 0), PAGE);
+	EQUAL(memcmp(buf, "CCCCd", 5), 0);
+}
+
+static void
+attributes_of_files(void)
+{
+	char text[64];
+	int flags = -1, fd;
+	struct statvfs v;
+	struct stat st;
+
+	in_new_folder();
+	fd = create("x");
+	EQUAL(fsetxattr(fd, "user.colour", "red", 3, 0), 0);
+	EQUAL(fgetxattr(fd, "user.colour", text, sizeof(text)), 3);
+	FAILS(fsetxattr(fd, "user.colour", "red", 3, XATTR_CREATE), EEXIST);
+	FAILS(fgetxattr(fd, "user.none", text, sizeof(text)), ENODATA);
+	FAILS(fgetxattr(fd, "user.colour", text, 2), ERANGE);
+	EQUAL(fremovexattr(fd, "user.colour"), 0);
+	EQUAL(flistxattr(fd, text, sizeof(text)), 0);
+	EQUAL(ioctl(fd, FS_IOC_GETFLAGS, &flags), 0);
+	if (on_disk(fd))
+		REQUIRE(flags & FS_EXTENT_FL);
+	EQUAL(fchmod(fd, 06755), 0);
+	EQUAL(fstat(fd, &st), 0);
+	EQUAL(st.st_mode & 07777, 06755);
+	EQUAL(fchown(fd, 1, 2), 0);
+	EQUAL(fstat(fd, &st), 0);
+	EQUAL(st.st_mode & 07777, 0755);
+	EQUAL(st.st_uid, 1);
+	EQUAL(st.st_gid, 2);
+	EQUAL(statvfs(".", &v), 0);
+	REQUIRE(v.f_bsize >= 1024 && v.f_blocks > v.f_bfree && v.f_namemax == 255);
+}
+
+/* Two folders, names that come, go and move; and a copy of what there should be. */
+static void
+renames_replace_and_exchange(void)
+{
+	struct stat st;
+	ino_t a, b;
+
+	in_new_folder();
+	EQUAL(mkdir("d", 0755), 0);
+	EQUAL(mkdir("e", 0755), 0);
+	close(create("d/a"));
+	close(create("e/b"));
+	EQUAL(stat("d/a", &st), 0);
+	a = st.st_ino;
+	EQUAL(stat("e/b", &st), 0);
+	b = st.st_ino;
+	EQUAL(syscall(SYS_renameat2, AT_FDCWD, "d/a", AT_FDCWD, "e/b", 2), 0);
+	EQUAL(stat("d/a", &st), 0);
+	EQUAL(st.st_ino, b);
+	FAILS(syscall(SYS_renameat2, AT_FDCWD, "d/a", AT_FDCWD, "e/b", 1), EEXIST);
+	EQUAL(rename("e/b", "d/a"), 0);
+	EQUAL(stat("d/a", &st), 0);
+	EQUAL(st.st_ino, a);
+	FAILS(stat("e/b", &st), ENOENT);
+	EQUAL(mkdir("e/sub", 0755), 0);
+	FAILS(rename("d", "e"), ENOTEMPTY);
+	EQUAL(rename("e/sub", "d/sub"), 0);
+	EQUAL(stat("d", &st), 0);
+	EQUAL(st.st_nlink, 3);
+	EQUAL(stat("e", &st), 0);
+	EQUAL(st.st_nlink, 2);
+	EQUAL(rename("d", "e"), 0);
+	FAILS(rename("e", "e/sub/x"), EINVAL);
+	EQUAL(stat("e/a", &st), 0);
+}
+
+static void
+programs_start_from_the_disk(void)
+{
+	char buf[PAGE];
+	ssize_t n;
+	int in, out, status;
+
+	in_new_folder();
+	in = open("/proc/self/exe", O_RDONLY);
+	out = open("prog", O_WRONLY | O_CREAT, 0755);
+	while ((n = read(in, buf, sizeof(buf))) > 0)
+		EQUAL(write(out, buf, (size_t)n), n);
+	close(out);
+	out = fork();
+	if (out == 0) {
+		execl("./prog", "prog", "--list", NULL);
+		_exit(127);
+	}
+	EQUAL(waitpid(out, &status, 0), out);
+	EQUAL(WIFEXITED(status) && WEXITSTATUS(status) != 127, 1);
+}
+
+TESTS(TEST(a_large_file_reads_back), TEST(many_small_files), TEST(mappings_and_calls_see_the_same),
+    TEST(behind_the_end_is_a_bus_error), TEST(private_mappings_keep_their_changes),
+    TEST(cut_and_grown_files_have_zeros), TEST(holes_are_found_and_made), TEST(files_without_names_live_on),
+    TEST(synchronous_and_direct_writes), TEST(attributes_of_files), TEST(renames_replace_and_exchange),
+    TEST(programs_start_from_the_disk));
