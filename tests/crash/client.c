@@ -41,24 +41,49 @@ static void
 committed(void *context, uint64_t transaction)
 {
 	struct client *client = context;
+	uint32_t kept = 0;
 
 	client->committed = transaction;
+	for (uint32_t i = 0; i < client->unstables; i++) {
+		if (client->unstable[i].transaction > transaction)
+			client->unstable[kept++] = client->unstable[i];
+	}
+	client->unstables = kept;
 	if (client->disk->record != NULL)
 		record_mark(client->disk->record, MARK_COMMITTED, transaction);
+}
+
+static bool
+start_server(struct client *client, bool recovering)
+{
+	struct fs_options options = {
+		.random = 42, .clock_ns = clock_ns, .say = say, .committed = committed, .context = client,
+		.redo = client->redo, .redo_bytes = client->redo != NULL ? FS_REDO_BYTES : 0,
+		.recovering = recovering,
+	};
+
+	client->fs = fs_new(&client->disk->disk, &options);
+	return client->fs != NULL;
 }
 
 bool
 client_open(struct client *client, struct record_disk *disk)
 {
-	struct fs_options options = {
-		.random = 42, .clock_ns = clock_ns, .say = say, .committed = committed, .context = client,
-	};
-
 	memset(client, 0, sizeof *client);
 	client->disk = disk;
 	client->now_ns = second_ns;
-	client->fs = fs_new(&disk->disk, &options);
-	return client->fs != NULL;
+	client->going = MODEL_NONE;
+	return start_server(client, false);
+}
+
+bool
+client_survive(struct client *client, const struct model *model, uint64_t gap)
+{
+	client->redo = need(FS_REDO_BYTES);
+	client->model = model;
+	client->gap = gap;
+	fs_free(client->fs);
+	return start_server(client, false);
 }
 
 /* ---- requests --------------------------------------------------------------------- */
@@ -90,6 +115,10 @@ client_close(struct client *client)
 		client->background = background->next;
 		free(background);
 	}
+	free(client->redo);
+	free(client->unstable);
+	client->redo = NULL;
+	client->unstable = NULL;
 }
 
 static struct call *
@@ -105,13 +134,29 @@ prepare(struct client *client, uint32_t op, bool changes)
 	return &call;
 }
 
+static bool revive(struct client *client, uint64_t unanswered);
+
 static int64_t
 perform(struct client *client, struct call *call)
 {
-	int64_t result = fs_call(client->fs, &call->job, record_disk_poll);
+	static uint8_t page[FS_SLOT_BYTES];
+	int64_t result;
 
+	memcpy(page, call->page, sizeof page);
+	result = fs_call(client->fs, &call->job, record_disk_poll);
+	while (client->redo != NULL && !call->job.finished && record_disk_over(client->disk)) {
+		/* The request is sent again as it was, when there is a server again. */
+		if (!revive(client, call->job.request.sequence))
+			return -EDEADLK;
+		memcpy(call->page, page, sizeof page);
+		memset(&call->job.answer, 0, sizeof call->job.answer);
+		call->job.next = NULL;
+		result = fs_call(client->fs, &call->job, record_disk_poll);
+	}
 	if (client->transaction == 0)
 		client->transaction = call->job.answer.transaction;
+	if (client->redo != NULL)
+		fs_answered(client->fs, &call->job);
 	return result;
 }
 
@@ -159,6 +204,147 @@ evict(struct client *client, const struct model *model, uint32_t id)
 
 	set_inode(call, model, id);
 	return perform(client, call);
+}
+
+/* ---- deaths ----------------------------------------------------------------------- */
+
+static void
+note_unstable(struct client *client, uint32_t id, uint64_t from, uint64_t to, uint64_t transaction)
+{
+	if (client->redo == NULL)
+		return;
+	if (client->unstables == client->unstable_room)
+		client->unstable = need_more(client->unstable, (client->unstable_room += 64) * sizeof *client->unstable);
+	client->unstable[client->unstables++] = (struct unstable){ id, from, to, transaction };
+}
+
+/* A request in the middle of a recovery, which may be cut, too. */
+static int64_t
+call_once(struct client *client, struct call *call)
+{
+	int64_t result = fs_call(client->fs, &call->job, record_disk_poll);
+
+	fs_answered(client->fs, &call->job);
+	return result;
+}
+
+static void
+new_call(struct call *call, uint32_t op)
+{
+	memset(call, 0, sizeof *call);
+	call->job.page = call->page;
+	call->job.request.op = op;
+	call->job.request.now.seconds = epoch;
+}
+
+static void
+hold(struct client *client, struct call *call, uint32_t id)
+{
+	new_call(call, FS_HOLD);
+	set_inode(call, client->model, id);
+	call_once(client, call);	/* it may be gone: an eviction that was not answered */
+}
+
+/* Blocks of a file as it is now, those that are not holes. */
+static int64_t
+write_again(struct client *client, struct call *call, struct unstable *unstable)
+{
+	static _Alignas(4096) uint8_t again[4096];	/* the window may be in use */
+	const struct model_inode *inode = model_inode(&client->model->snapshot[client->model->snapshots - 1],
+	    unstable->id);
+	uint64_t block = client->model->block_bytes, end;
+	int64_t result = 0;
+
+	if (inode == NULL)
+		return 0;
+	end = (uint64_t)inode->sectors * SECTOR;
+	for (uint64_t at = unstable->from; at < unstable->to && at < end && result >= 0; at += block) {
+		if (inode->sector[at / SECTOR].alloc == 0)
+			continue;
+		new_call(call, FS_WRITE);
+		set_inode(call, client->model, unstable->id);
+		model_read(inode, at, block, again);
+		call->job.request.sequence = ++client->sequence;
+		call->job.request.offset = at;
+		call->job.request.length = block;
+		call->job.request.size = inode->size;
+		call->job.request.mtime = call->job.request.now;
+		call->job.request.segments = 1;
+		call->job.request.segment[0] = (struct fs_segment){ (uint64_t)(uintptr_t)again, (uint32_t)block, 0 };
+		result = call_once(client, call);
+		if (result >= 0)
+			unstable->transaction = call->job.answer.transaction;
+	}
+	return result == -ESTALE ? 0 : result;
+}
+
+/* One attempt at what proto/fs.h says under Deaths. */
+static int64_t
+recover_server(struct client *client, uint64_t unanswered)
+{
+	struct call *call = need(sizeof *call);
+	int64_t result;
+
+	new_call(call, FS_MOUNT);
+	result = call_once(client, call);
+	for (uint32_t i = 0; result >= 0 && i < client->model->opens; i++)
+		hold(client, call, client->model->open[i]);
+	if (result >= 0 && client->going != MODEL_NONE)
+		hold(client, call, client->going);
+	/* Some may become stable, and leave the list, while others are written. */
+	for (uint32_t left = client->unstables, i = 0; result >= 0 && left-- != 0;) {
+		uint32_t before = client->unstables;
+
+		result = write_again(client, call, &client->unstable[i]);
+		i = client->unstables < before ? 0 : i + 1;
+		if (i >= client->unstables)
+			break;
+	}
+	if (result >= 0) {
+		new_call(call, FS_RECOVERED);
+		call->job.request.offset = unanswered;
+		result = call_once(client, call);
+	}
+	free(call);
+	return result;
+}
+
+/* A new server in place of a dead one. */
+static bool
+revive(struct client *client, uint64_t unanswered)
+{
+	int64_t result = -EDEADLK;
+
+	while (record_disk_over(client->disk)) {
+		client->deaths++;
+		record_disk_abandon(client->disk);
+		fs_free(client->fs);
+		if (client->gap != 0)
+			client->disk->deadline = client->disk->steps + client->gap;
+		else
+			client->disk->deadline = 0;
+		client->gap = 0;
+		if ((client->faults & FAULT_NO_REDO) != 0)
+			memset(client->redo, 0, FS_REDO_BYTES);
+		if ((client->faults & FAULT_NO_REWRITE) != 0)
+			client->unstables = 0;
+		/* Transactions have new numbers now, and nothing of them is known to be stable. */
+		client->committed = 0;
+		for (uint32_t i = 0; i < client->unstables; i++)
+			client->unstable[i].transaction = UINT64_MAX;
+		if (!start_server(client, true))
+			return false;
+		result = recover_server(client, unanswered);
+	}
+	if (result < 0) {
+		printf("    after a death: %s (fs: %s)\n", strerror((int)-result), client->said);
+		return false;
+	}
+	for (struct background *b = client->background; b != NULL; b = b->next) {
+		if (!b->call.job.finished)
+			fs_submit(client->fs, &b->call.job);
+	}
+	return true;
 }
 
 /* ---- operations -------------------------------------------------------------------- */
@@ -266,6 +452,7 @@ do_write(struct client *client, const struct model *model, const struct model_in
 {
 	struct call *call = prepare(client, FS_WRITE, true);
 	struct fs_request *request = &call->job.request;
+	int64_t result;
 
 	model_read(inode, from, to - from, window);
 	set_inode(call, model, inode->id);
@@ -279,7 +466,10 @@ do_write(struct client *client, const struct model *model, const struct model_in
 		segment->address = (uint64_t)(uintptr_t)(window + at);
 		segment->bytes = (uint32_t)(to - from - at < 4096 ? to - from - at : 4096);
 	}
-	return perform(client, call);
+	result = perform(client, call);
+	if (result > 0)
+		note_unstable(client, inode->id, from, from + (uint64_t)result, call->job.answer.transaction);
+	return result;
 }
 
 static int64_t
@@ -340,10 +530,13 @@ client_wait(struct client *client)
 	struct background *background;
 	int64_t result = 0;
 
-	fs_run(client->fs);
 	while ((background = client->background) != NULL) {
+		fs_run(client->fs);
 		while (!background->call.job.finished && record_disk_poll(&client->disk->disk))
 			fs_run(client->fs);
+		if (!background->call.job.finished && client->redo != NULL && record_disk_over(client->disk) &&
+		    revive(client, 0))
+			continue;
 		if (!background->call.job.finished)
 			return -EDEADLK;
 		if (background->call.job.answer.result < 0)
@@ -490,8 +683,11 @@ client_do(struct client *client, struct model *model, const struct op *op, uint6
 	}
 	*transaction = client->transaction;
 	if (effect.gone != MODEL_NONE) {
-		int64_t evicted = evict(client, model, effect.gone);
+		int64_t evicted;
 
+		client->going = effect.gone;
+		evicted = evict(client, model, effect.gone);
+		client->going = MODEL_NONE;
 		if (evicted < 0)
 			return evicted;
 	}

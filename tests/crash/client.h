@@ -11,6 +11,12 @@
 #include "model.h"
 #include "record.h"
 
+/* Data that was written in a transaction which is not known to be stable. */
+struct unstable {
+	uint32_t id;
+	uint64_t from, to, transaction;
+};
+
 struct client {
 	struct fs *fs;
 	struct record_disk *disk;
@@ -20,6 +26,14 @@ struct client {
 	uint64_t committed;		/* as fs said */
 	uint32_t step;			/* of the laboratory; the mark of an end names it */
 	struct background *background;	/* syncs that were begun */
+	/* Deaths of the server (proto/fs.h), when there is a redo area. */
+	uint8_t *redo;
+	const struct model *model;
+	struct unstable *unstable;
+	uint32_t unstables, unstable_room;
+	uint32_t going;			/* inode without a name that is about to be evicted */
+	uint64_t gap;			/* steps of the disk until the next death; 0: no other */
+	unsigned deaths, faults;
 	bool verbose;			/* print what fs says */
 	char said[256];			/* its last line */
 };
@@ -27,6 +41,12 @@ struct client {
 /* A server on a disk, not mounted.  False: no memory. */
 bool client_open(struct client *client, struct record_disk *disk);
 void client_close(struct client *client);
+
+/*
+ * From now on the server may die, when its disk's deadline is over: then a new one
+ * takes its place, and the operation goes on.  Not after it was mounted.
+ */
+bool client_survive(struct client *client, const struct model *model, uint64_t gap);
 
 /* 0 or -errno. */
 int64_t client_mount(struct client *client);

@@ -810,3 +810,162 @@ lab_run(struct lab *lab, const struct workload *workload)
 		lab->counts.failed++;
 	return lab->violations != 0 ? LAB_BAD : LAB_GOOD;
 }
+
+/* ---- deaths of the server ------------------------------------------------------------------ */
+
+static bool
+same_contents(const struct model *model, const struct tree *tree, char *why, size_t room)
+{
+	const struct snapshot *last = &model->snapshot[model->snapshots - 1];
+
+	for (uint32_t i = 0; i < tree->nodes; i++) {
+		const struct tree_node *node = &tree->node[i];
+		const struct model_inode *inode;
+		const char *name;
+		uint32_t parent;
+		uint8_t want[SECTOR];
+
+		if (node->data == NULL)
+			continue;
+		inode = model_inode(last, model_find(model, last, node->path, &parent, &name));
+		for (uint64_t at = 0; at < node->size; at += SECTOR) {
+			size_t bytes = node->size - at < SECTOR ? (size_t)(node->size - at) : SECTOR;
+
+			model_read(inode, at, bytes, want);
+			if (memcmp(want, node->data + at, bytes) == 0)
+				continue;
+			snprintf(why, room, "%s has other contents at %llu", node->path, (unsigned long long)at);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool
+all_there(struct lab *lab, struct model *model, char *why, size_t room)
+{
+	const struct tree *want = model_tree(model, model->snapshots - 1);
+	struct tree *tree;
+	char said[4096];
+	bool good;
+
+	if (!e2_check(&lab->ours, said, sizeof said)) {
+		snprintf(why, room, "e2fsck -fn says: %s", said);
+		return false;
+	}
+	tree = e2_tree(&lab->ours, why, room);
+	if (tree == NULL)
+		return false;
+	good = tree->text_hash == want->text_hash;
+	if (!good)
+		text_difference(tree->text, want->text, why, room);
+	else
+		good = same_contents(model, tree, why, room);
+	tree_free(tree);
+	return good;
+}
+
+/* The operations, and a clean end.  False: why; *refused: the model says so. */
+static bool
+live(struct running *running, const struct op *ops, int count, bool *refused, char *why, size_t room)
+{
+	static const struct op close_op = { .kind = OP_CLOSE };
+	int64_t result = 0;
+
+	*refused = false;
+	for (int i = 0; i <= count && result >= 0; i++) {
+		const struct op *op = i < count ? &ops[i] : &close_op;
+		uint64_t transaction;
+
+		if (model_errno(&running->model, op) != 0) {
+			*refused = true;
+			return true;
+		}
+		result = client_do(&running->client, &running->model, op, &transaction);
+		if (result < 0) {
+			op_print(op, why, room);
+			snprintf(why + strlen(why), room - strlen(why), ": answered %s (fs: %s)",
+			    strerror((int)-result), running->client.said);
+			return false;
+		}
+	}
+	result = client_wait(&running->client);
+	if (result >= 0)
+		result = client_unmount(&running->client);
+	if (result < 0)
+		snprintf(why, room, "the end: %s (fs: %s)", strerror((int)-result), running->client.said);
+	return result >= 0;
+}
+
+/* One life with a death after so many finished requests (0: none).  *steps: how many there were. */
+static bool
+live_and_die(struct lab *lab, const struct op *ops, int count, uint64_t death, uint64_t *steps, bool *refused)
+{
+	struct running running = { .lab = lab };
+	char why[5000] = "mount failed", text[5200];
+	bool good;
+
+	image_restore(&lab->ours);
+	record_disk_open(&running.disk, &lab->ours, NULL, lab->workload->order, lab->workload->seed + death,
+	    lab->profile->sector_bytes);
+	model_open_after(&running.model, &lab->profile->model);
+	if (!client_open(&running.client, &running.disk) ||
+	    !client_survive(&running.client, &running.model, death % 3 == 2 ? 1 + death % 7 : 0))
+		return false;
+	running.client.verbose = lab->verbose;
+	running.client.faults = lab->faults;
+	good = client_mount(&running.client) >= 0;
+	if (death != 0)
+		running.disk.deadline = running.disk.steps + death;
+	*steps = running.disk.steps;
+	if (good)
+		good = live(&running, ops, count, refused, why, sizeof why);
+	*steps = running.disk.steps - *steps;
+	lab->counts.deaths += running.client.deaths;
+	client_close(&running.client);
+	if (good && !*refused)
+		good = all_there(lab, &running.model, why, sizeof why);
+	if (!good) {
+		snprintf(text, sizeof text, "after a death of the server (add --death %llu): %s", (unsigned long long)death, why);
+		report(lab, NULL, text);
+	}
+	model_close(&running.model);
+	image_restore(&lab->ours);
+	return good;
+}
+
+enum lab_result
+lab_deaths(struct lab *lab, const struct workload *workload, uint64_t only)
+{
+	struct record none = { 0 };
+	struct op *ops;
+	char why[200];
+	int count = ops_parse(workload->text, &ops, why);
+	uint64_t steps = 0, ignored;
+	bool refused = false;
+
+	lab->workload = workload;
+	lab->violations = 0;
+	if (count < 0) {
+		report(lab, NULL, why);
+		return LAB_BAD;
+	}
+	replay_begin(&lab->replay, &none);
+	if (live_and_die(lab, ops, count, 0, &steps, &refused) && !refused) {
+		for (uint64_t death = only != 0 ? only : 1; death <= steps; death++) {
+			if (!live_and_die(lab, ops, count, death, &ignored, &refused) &&
+			    lab->violations >= lab->violations_max)
+				break;
+			if (only != 0)
+				break;
+		}
+	}
+	free(ops);
+	if (refused) {
+		lab->counts.skipped++;
+		return LAB_SKIPPED;
+	}
+	lab->counts.workloads++;
+	lab->counts.failed += lab->violations != 0;
+	return lab->violations != 0 ? LAB_BAD : LAB_GOOD;
+}

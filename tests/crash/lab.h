@@ -42,6 +42,7 @@ struct counts {
 	uint64_t workloads, skipped, failed, operations;
 	uint64_t points, states, recoveries;	/* recoveries: of states with different bytes */
 	uint64_t seconds;			/* states of those, made in the middle of recovery */
+	uint64_t deaths;			/* of the server, without the power */
 	uint64_t processes, violations;
 };
 
@@ -78,5 +79,13 @@ void lab_close(struct lab *lab);
 enum lab_result { LAB_GOOD, LAB_BAD, LAB_SKIPPED };
 /* Skipped: an operation would be refused, so that the workload says nothing new. */
 enum lab_result lab_run(struct lab *lab, const struct workload *workload);
+
+/*
+ * The same workload again and again, and each time the server dies when its disk
+ * has finished one request more, with the power on; every third time it dies once
+ * more in the middle of its recovery.  No operation may fail, and in the end all is
+ * there.  Only: the death after this many requests (0: all).
+ */
+enum lab_result lab_deaths(struct lab *lab, const struct workload *workload, uint64_t only);
 
 #endif

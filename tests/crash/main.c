@@ -8,6 +8,7 @@
  *	crash --profile P (--ops TEXT | --named N) [--order O] [--seed N] [--random N]
  *	      [--fault F] [--state STATE [--second STATE]] [--verbose]
  *					one workload, or one state of it
+ *	crash … --deaths | --death N	the same workload with deaths of the server, or one
  *	crash --list			profiles and named workloads
  */
 #define _GNU_SOURCE
@@ -62,12 +63,12 @@ find_profile(const char *name)
 
 /* ---- what is run ----------------------------------------------------------------------- */
 
-enum { SEED = 20261127, OVERLAP = 100 };
+enum { SEED = 20261127, OVERLAP = 100, DEATHS = 1000 };
 
 /* Every index of a kind of sequence if count is 0, or as many of them as a sample. */
 struct part {
 	const char *profile;
-	unsigned length;	/* of sequences; 0: a named workload; + OVERLAP */
+	unsigned length;	/* of sequences; 0: a named workload; + OVERLAP; + DEATHS: of the server */
 	unsigned count;
 	const char *name;
 	unsigned random;
@@ -81,6 +82,8 @@ static const struct part short_plan[] = {
 	{ "1k", 0, 0, "replace", 2 }, { "1k", 0, 0, "sqlite-rollback", 2 }, { "4k", 0, 0, "sqlite-wal", 2 },
 	{ "1k", 0, 0, "orphans", 2 }, { "full", 0, 0, "full", 2 }, { "1k", 0, 0, "revoke", 1 },
 	{ "4k", 0, 0, "forgotten", 1 }, { "1k", 0, 0, "untar-small", 1 },
+	{ "1k", DEATHS + 1, 0, NULL, 0 }, { "1k", DEATHS + OVERLAP + 3, 60, NULL, 0 },
+	{ "1k", DEATHS, 0, "orphans", 0 }, { "1k", DEATHS, 0, "sqlite-rollback", 0 },
 };
 
 static const struct part long_plan[] = {
@@ -97,6 +100,11 @@ static const struct part long_plan[] = {
 	{ "old", 3, 100, NULL, 4 },
 	{ "1k", OVERLAP + 3, 500, NULL, 4 }, { "groups", OVERLAP + 4, 200, NULL, 4 },
 	{ "4k", OVERLAP + 4, 200, NULL, 4 }, { "1k", 0, 0, "busy", 8 }, { "old", 0, 0, "busy", 8 },
+	{ "1k", DEATHS + 1, 0, NULL, 0 }, { "4k", DEATHS + 1, 0, NULL, 0 }, { "old", DEATHS + 1, 0, NULL, 0 },
+	{ "1k", DEATHS + 3, 500, NULL, 0 }, { "1k", DEATHS + OVERLAP + 3, 500, NULL, 0 },
+	{ "groups", DEATHS + OVERLAP + 4, 300, NULL, 0 }, { "1k", DEATHS, 0, "orphans", 0 },
+	{ "1k", DEATHS, 0, "sqlite-rollback", 0 }, { "1k", DEATHS, 0, "sqlite-wal", 0 },
+	{ "1k", DEATHS, 0, "busy", 0 }, { "1k", DEATHS, 0, "directory", 0 }, { "1k", DEATHS, 0, "revoke", 0 },
 	{ "1k", 2, 0, NULL, 4 }, { "4k", 2, 400, NULL, 4 }, { "4kn", 2, 400, NULL, 4 },
 	{ "old", 2, 400, NULL, 4 }, { "2k", 2, 400, NULL, 4 }, { "groups", 2, 400, NULL, 4 },
 };
@@ -117,11 +125,11 @@ static void
 print_counts(const char *what, const struct counts *counts, double seconds)
 {
 	printf("%-28s %6llu workloads (%llu skipped) %8llu operations %8llu points %9llu states "
-	    "%8llu different %8llu e2fsck %5.0f s%s\n", what,
+	    "%8llu different %6llu deaths %8llu e2fsck %5.0f s%s\n", what,
 	    (unsigned long long)counts->workloads, (unsigned long long)counts->skipped,
 	    (unsigned long long)counts->operations, (unsigned long long)counts->points,
 	    (unsigned long long)counts->states, (unsigned long long)counts->recoveries,
-	    (unsigned long long)counts->processes, seconds, counts->violations != 0 ? "  VIOLATIONS" : "");
+	    (unsigned long long)counts->deaths, (unsigned long long)counts->processes, seconds, counts->violations != 0 ? "  VIOLATIONS" : "");
 	fflush(stdout);
 }
 
@@ -138,20 +146,23 @@ now(void)
 static void
 run_sequences(const struct part *part, unsigned worker, unsigned workers)
 {
-	bool overlap = part->length > OVERLAP;
-	uint64_t all = overlap ? 1ULL << 32 : sequence_count(part->length);
+	unsigned length = part->length % OVERLAP;
+	bool overlap = part->length % DEATHS > OVERLAP, deaths = part->length > DEATHS;
+	uint64_t all = overlap ? 1ULL << 32 : sequence_count(length);
 	uint64_t tries = part->count != 0 ? 8 * (uint64_t)part->count : all, good = 0;
 
 	for (uint64_t i = worker; i < tries; i += workers) {
-		uint64_t index = part->count != 0 ? mix(SEED + part->length, i) % all : i;
+		uint64_t index = part->count != 0 ? mix(SEED + part->length % DEATHS, i) % all : i;
 		const char *text = overlap ?
-		    overlap_text(part->length - OVERLAP, index, lab.profile->block_bytes) :
-		    sequence_text(part->length, index, lab.profile->block_bytes);
+		    overlap_text(length, index, lab.profile->block_bytes) :
+		    sequence_text(length, index, lab.profile->block_bytes);
 		struct workload workload = { .text = text, .random = part->random, .second = 1,
 			.seed = index % 1000 };
 
 		workload.order = (enum record_order)(mix(index, 3) % 4);
-		good += lab_run(&lab, &workload) != LAB_SKIPPED;
+		if (deaths)
+			workload.order = ORDER_RANDOM;	/* something must be in flight */
+		good += (deaths ? lab_deaths(&lab, &workload, 0) : lab_run(&lab, &workload)) != LAB_SKIPPED;
 		if (part->count != 0 && good * workers >= part->count)
 			break;
 	}
@@ -164,14 +175,17 @@ run_part(const struct part *part, unsigned worker, unsigned workers)
 		.second = 4, .order = ORDER_FIFO, .seed = 1 };
 	char *text;
 
-	if (part->length != 0) {
+	if (part->length % DEATHS != 0) {
 		run_sequences(part, worker, workers);
 		return;
 	}
 	text = named_text(part->name, lab.profile->block_bytes);
 	workload.text = text;
 	workload.from = named_from(part->name);
-	lab_run(&lab, &workload);
+	if (part->length == DEATHS)
+		lab_deaths(&lab, &workload, 0);
+	else
+		lab_run(&lab, &workload);
 	free(text);
 }
 
@@ -188,7 +202,7 @@ work(const struct part *plan, size_t parts, unsigned worker, unsigned workers, s
 	for (size_t i = 0; i < parts; i++) {
 		double start = now();
 
-		if (plan[i].length == 0 && __atomic_fetch_add(&shared->next[i], 1, __ATOMIC_RELAXED) != 0)
+		if (plan[i].name != NULL && __atomic_fetch_add(&shared->next[i], 1, __ATOMIC_RELAXED) != 0)
 			continue;
 		e2_processes = 0;
 		memset(&lab.counts, 0, sizeof lab.counts);
@@ -204,14 +218,17 @@ work(const struct part *plan, size_t parts, unsigned worker, unsigned workers, s
 		lab.counts.processes = e2_processes;
 		add_counts(&shared->part[i], &lab.counts);
 		add_counts(&shared->total, &lab.counts);
-		if (plan[i].length == 0 || __atomic_fetch_add(&shared->next[i], 1, __ATOMIC_RELAXED) + 1 == workers) {
+		if (plan[i].name != NULL || __atomic_fetch_add(&shared->next[i], 1, __ATOMIC_RELAXED) + 1 == workers) {
 			char what[64];
 
-			if (plan[i].length != 0)
-				snprintf(what, sizeof what, "%s: %s of %u", plan[i].profile, plan[i].count == 0 ? "all" :
-				    plan[i].length > OVERLAP ? "overlapping" : "sampled", plan[i].length % OVERLAP);
+			const char *deaths = plan[i].length >= DEATHS ? ", deaths" : "";
+
+			if (plan[i].name == NULL)
+				snprintf(what, sizeof what, "%s: %s of %u%s", plan[i].profile, plan[i].count == 0 ? "all" :
+				    plan[i].length % DEATHS > OVERLAP ? "overlapping" : "sampled", plan[i].length % OVERLAP,
+				    deaths);
 			else
-				snprintf(what, sizeof what, "%s: %s", plan[i].profile, plan[i].name);
+				snprintf(what, sizeof what, "%s: %s%s", plan[i].profile, plan[i].name, deaths);
 			print_counts(what, &shared->part[i], now() - start);
 		}
 		if (lab.counts.failed != 0)
@@ -249,7 +266,8 @@ run_plan(const struct part *plan, size_t parts, unsigned workers)
 			printf("a worker ended with status %x\n", (unsigned)status);
 	}
 	print_counts("in all", &shared->total, now() - start);
-	printf("%llu crash states checked, %llu violations\n", (unsigned long long)shared->total.states,
+	printf("%llu crash states checked, %llu deaths survived, %llu violations\n",
+	    (unsigned long long)shared->total.states, (unsigned long long)shared->total.deaths,
 	    (unsigned long long)shared->total.violations);
 	printf("%llu passed, %llu failed\n",
 	    (unsigned long long)(shared->total.workloads - (shared->total.failed < shared->total.workloads ?
@@ -265,7 +283,7 @@ static const struct {
 	unsigned fault;
 } faults[] = {
 	{ "no-flush", FAULT_NO_FLUSH }, { "no-fua", FAULT_NO_FUA }, { "late-data", FAULT_LATE_DATA },
-	{ "early-answer", FAULT_EARLY_ANSWER },
+	{ "early-answer", FAULT_EARLY_ANSWER }, { "no-redo", FAULT_NO_REDO }, { "no-rewrite", FAULT_NO_REWRITE },
 };
 
 static unsigned
@@ -275,7 +293,7 @@ find_fault(const char *name)
 		if (strcmp(faults[i].name, name) == 0)
 			return faults[i].fault;
 	}
-	errx(2, "no fault \"%s\"; there are no-flush, no-fua, late-data, early-answer", name);
+	errx(2, "no fault \"%s\"; there are no-flush, no-fua, late-data, early-answer, no-redo, no-rewrite", name);
 }
 
 static enum record_order
@@ -291,7 +309,7 @@ find_order(const char *name)
 }
 
 static int
-run_one(const char *profile, struct workload *workload)
+run_one(const char *profile, struct workload *workload, bool deaths, uint64_t death)
 {
 	double start = now();
 	enum lab_result result;
@@ -299,7 +317,7 @@ run_one(const char *profile, struct workload *workload)
 	if (!profile_make(find_profile(profile), lab.verbose && !lab.replay_only))
 		return 1;
 	lab_open(&lab, find_profile(profile));
-	result = lab_run(&lab, workload);
+	result = deaths ? lab_deaths(&lab, workload, death) : lab_run(&lab, workload);
 	lab.counts.processes = e2_processes;
 	print_counts(profile, &lab.counts, now() - start);
 	if (result == LAB_SKIPPED)
@@ -315,16 +333,20 @@ run_one(const char *profile, struct workload *workload)
 static const struct {
 	const char *name, *ops;
 	unsigned fault;
-	bool bad;
+	bool bad, deaths;
 } self[] = {
-	{ "an honest disk", "creat /A/new; append /A/new 5000; fsync /A/new; write /A/foo 0 1024; sync", 0, false },
-	{ "flushes are ignored", "creat /A/new; append /A/new 5000; fsync /A/new", FAULT_NO_FLUSH | FAULT_NO_FUA, true },
-	{ "flushes are ignored: a rename", "rename /A/foo /A/bar; fsync /A/bar; mkdir /B/C; sync", FAULT_NO_FLUSH | FAULT_NO_FUA, true },
-	{ "commit before data", "creat /A/new; append /A/new 5000; fsync /A/new", FAULT_LATE_DATA, true },
-	{ "commit before data, by time", "append /A/bar 5000; tick", FAULT_LATE_DATA, true },
-	{ "data in place is late", "write /A/foo 0 1024; fdatasync /A/foo; chmod /A/bar 600", FAULT_LATE_DATA, true },
-	{ "fsync answers too early", "creat /A/new; append /A/new 600; fsync /A/new", FAULT_EARLY_ANSWER, true },
-	{ "sync answers too early", "unlink /A/foo; sync", FAULT_EARLY_ANSWER, true },
+	{ "an honest disk", "creat /A/new; append /A/new 5000; fsync /A/new; write /A/foo 0 1024; sync", 0, false, false },
+	{ "flushes are ignored", "creat /A/new; append /A/new 5000; fsync /A/new", FAULT_NO_FLUSH | FAULT_NO_FUA, true, false },
+	{ "flushes are ignored: a rename", "rename /A/foo /A/bar; fsync /A/bar; mkdir /B/C; sync", FAULT_NO_FLUSH | FAULT_NO_FUA, true, false },
+	{ "commit before data", "creat /A/new; append /A/new 5000; fsync /A/new", FAULT_LATE_DATA, true, false },
+	{ "commit before data, by time", "append /A/bar 5000; tick", FAULT_LATE_DATA, true, false },
+	{ "data in place is late", "write /A/foo 0 1024; fdatasync /A/foo; chmod /A/bar 600", FAULT_LATE_DATA, true, false },
+	{ "fsync answers too early", "creat /A/new; append /A/new 600; fsync /A/new", FAULT_EARLY_ANSWER, true, false },
+	{ "sync answers too early", "unlink /A/foo; sync", FAULT_EARLY_ANSWER, true, false },
+	{ "an honest redo area", "creat /A/new; append /A/new 5000; fsync /A/new; rename /A/new /B/x; sync", 0, false,
+	    true },
+	{ "the redo area dies with the server", "creat /A/new; rename /A/bar /B/x; sync", FAULT_NO_REDO, true, true },
+	{ "data is not sent again", "append /A/foo 5000; sync", FAULT_NO_REWRITE, true, true },
 };
 
 static int
@@ -343,10 +365,11 @@ self_test(void)
 		/* What it finds here is as it should be, and not shown. */
 		lab.quiet = self[i].bad;
 		lab_open(&lab, find_profile("1k"));
-		result = lab_run(&lab, &workload);
+		result = self[i].deaths ? lab_deaths(&lab, &workload, 0) : lab_run(&lab, &workload);
 		lab_close(&lab);
 		if ((result == LAB_BAD) == self[i].bad && result != LAB_SKIPPED) {
-			printf("ok     %s: %llu states, %s\n", self[i].name, (unsigned long long)lab.counts.states,
+			printf("ok     %s: %llu states, %s\n", self[i].name,
+			    (unsigned long long)(lab.counts.states + lab.counts.deaths),
 			    self[i].bad ? "found" : "nothing found");
 			passed++;
 		} else {
@@ -379,7 +402,8 @@ main(int argc, char **argv)
 	struct workload workload = { .order = ORDER_FIFO, .seed = 1, .random = 12, .second = 4 };
 	const char *profile = "1k";
 	unsigned workers = 2;
-	bool is_long = false;
+	bool is_long = false, deaths = false;
+	uint64_t death = 0;
 	char *text = NULL;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -394,6 +418,10 @@ main(int argc, char **argv)
 		}
 		if (strcmp(argv[i], "--verbose") == 0) {
 			lab.verbose = true;
+			continue;
+		}
+		if (strcmp(argv[i], "--deaths") == 0) {
+			deaths = true;
 			continue;
 		}
 		if (strcmp(argv[i], "--list") == 0)
@@ -415,6 +443,8 @@ main(int argc, char **argv)
 			workload.seed = strtoull(value, NULL, 10);
 		else if (strcmp(argv[i - 1], "--random") == 0)
 			workload.random = (unsigned)strtoul(value, NULL, 10);
+		else if (strcmp(argv[i - 1], "--death") == 0)
+			deaths = true, death = strtoull(value, NULL, 10);
 		else if (strcmp(argv[i - 1], "--jobs") == 0)
 			workers = (unsigned)strtoul(value, NULL, 10);
 		else if (strcmp(argv[i - 1], "--fault") == 0)
@@ -437,7 +467,7 @@ main(int argc, char **argv)
 			errx(2, "no workload \"%s\"", workload.name);
 	}
 	if (workload.text != NULL) {
-		int status = run_one(profile, &workload);
+		int status = run_one(profile, &workload, deaths, death);
 
 		free(text);
 		return status;

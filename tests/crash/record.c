@@ -273,13 +273,34 @@ choose(struct record_disk *disk)
 }
 
 bool
+record_disk_over(const struct record_disk *disk)
+{
+	return disk->deadline != 0 && disk->steps >= disk->deadline;
+}
+
+void
+record_disk_abandon(struct record_disk *disk)
+{
+	struct disk_request *request;
+
+	while ((request = choose(disk)) != NULL) {
+		if (is_write(request) && (mix(disk->random, disk->steps + request->offset) & 1) != 0)
+			move_data(disk, request);
+	}
+}
+
+bool
 record_disk_poll(struct disk *disk_interface)
 {
 	struct record_disk *disk = disk_of(disk_interface);
-	struct disk_request *request = choose(disk);
+	struct disk_request *request;
 
+	if (record_disk_over(disk))
+		return false;
+	request = choose(disk);
 	if (request == NULL)
 		return false;
+	disk->steps++;
 	finish(disk, request);
 	return true;
 }

@@ -29,6 +29,8 @@ enum record_fault {
 	FAULT_NO_FUA = 2,
 	FAULT_LATE_DATA = 4,	/* file data is stable one flush late: commit before data */
 	FAULT_EARLY_ANSWER = 8,	/* fsync is answered before it is done */
+	FAULT_NO_REDO = 16,	/* the redo area dies with the server */
+	FAULT_NO_REWRITE = 32,	/* the client does not send unstable data again */
 };
 
 enum event_kind { EVENT_SUBMIT, EVENT_DONE, EVENT_FLUSH, EVENT_FLUSHED, EVENT_MARK };
@@ -70,6 +72,8 @@ struct record_disk {
 	uint64_t random;
 	struct disk_request *queue;	/* newest first */
 	uint64_t requests;		/* so far */
+	uint64_t steps;			/* requests finished by polling */
+	uint64_t deadline;		/* after so many steps nothing is finished any more; 0: none */
 	char complaint[200];		/* what the client of the disk did wrong; "" */
 };
 
@@ -77,6 +81,12 @@ void record_disk_open(struct record_disk *disk, struct image *image, struct reco
     enum record_order order, uint64_t seed, uint32_t sector_bytes);
 /* For fs_call: finish one request; false: there is none. */
 bool record_disk_poll(struct disk *disk);
+
+/* Is the deadline over: did the disk's client die? */
+bool record_disk_over(const struct record_disk *disk);
+/* The client is gone: what is in flight is done, or not, and never answered.
+ * Memory of the client's is read, so before it is freed. */
+void record_disk_abandon(struct record_disk *disk);
 
 void record_mark(struct record *record, enum mark_kind mark, uint64_t value);
 /* The log is complete: find when each write became stable. */
