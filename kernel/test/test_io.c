@@ -238,6 +238,20 @@ TEST(storm_of_messages_is_masked_until_acknowledged)
 	EXPECT(note->bits, 32);
 }
 
+/* What a driver holds binds its device, and neither silences nor adds to what
+ * its supervisor made of it. */
+TEST(events_and_faults_want_the_right_to_grant)
+{
+	uint32_t d = device(5), n = make(OBJ_NOTIFICATION, 0), space = make(OBJ_IO_SPACE, 14), drivers = new_slot();
+
+	EXPECT(copy(drivers, d, RIGHT_READ | RIGHT_WRITE), OK);
+	EXPECT(INVOKE(d, IO_DEVICE_BIND_FAULT, n), OK);
+	EXPECT(INVOKE(drivers, IO_DEVICE_BIND_FAULT, 0), ERR_RIGHTS);
+	EXPECT(INVOKE(drivers, IO_DEVICE_GET_IRQ, 7, 0, new_slot()), ERR_RIGHTS);
+	EXPECT(INVOKE(drivers, IO_DEVICE_BIND, space), OK);
+	EXPECT(INVOKE(drivers, IO_DEVICE_BIND, 0), OK);
+}
+
 TEST(faults_are_told_once_until_read_and_then_kept_quiet)
 {
 	uint32_t d = device(5), n = make(OBJ_NOTIFICATION, 0), nb = new_slot(), space = make(OBJ_IO_SPACE, 14);
