@@ -5,7 +5,8 @@
  * device obeys: what it identifies itself with arrives in the driver's own
  * memory.  Then the same command gets addresses of all of the machine's memory,
  * of windows that nobody lent, and of nothing at all; at the end the
- * controller's queues themselves lie outside.
+ * controller's queues themselves lie outside.  It also tries to keep init from
+ * hearing of it.
  *
  * args: ADDRESS FIRST STEP COUNT, hexadecimal: aims at COUNT addresses from
  * FIRST on, after one at ADDRESS, each STEP behind the other.
@@ -160,6 +161,9 @@ component_main(const struct component_info *info)
 		return 1;
 	}
 	log_line("dmaforger: the device obeys");
+	/* what a driver holds does not silence what init hears of its device */
+	log_line("dmaforger: fault reports %s be switched off",
+	    io_device_bind_fault(pci->device_slot, 0) == ERR_RIGHTS ? "cannot" : "can");
 	log_line("dmaforger: %u commands answered", aim(args));
 	start(args[ARG_FIRST], args[ARG_FIRST] + PAGE);
 	mmio_write32(registers + DOORBELLS, 1);
