@@ -330,6 +330,11 @@ void bitmap_sum(struct fs *fs, struct buffer *buffer);
 /* May an inode own these blocks? */
 bool blocks_ok(struct fs *fs, uint64_t block, uint64_t count);
 
+/* Checksums of a descriptor, and of a block bitmap in it, made at once (grow.c). */
+void group_seal(struct fs *fs, uint32_t group);
+void group_bitmap_seal(struct fs *fs, uint32_t group, uint64_t block);
+int grow_step(struct fs *fs);
+
 /* ---- blocks (balloc.c) ------------------------------------------------------- */
 
 /* Set blocks aside: up to want, contiguous, near goal.  Nothing is written.
@@ -369,6 +374,8 @@ struct inode {
 
 /* Hold an inode.  -ESTALE: it is not there; -EIO, -ECORRUPT.  Sleeps. */
 int inode_get(struct fs *fs, uint32_t number, struct inode **inode);
+/* The same for the file system's own ones. */
+int inode_get_system(struct fs *fs, uint32_t number, struct inode **inode);
 void inode_put(struct inode *inode);
 /* Write raw into the handle's transaction.  Sleeps. */
 int inode_store(struct handle *handle, struct inode *inode);

@@ -153,6 +153,13 @@ groups_sum(struct fs *fs, struct buffer *buffer)
 	}
 }
 
+void
+group_seal(struct fs *fs, uint32_t group)
+{
+	if (fs->sums || fs->gdt_sums)
+		group_desc(fs, group, NULL)->checksum = group_sum(fs, group);
+}
+
 static uint64_t
 desc_block(struct fs *fs, uint32_t index)
 {
@@ -389,6 +396,21 @@ bitmap_real_sum(struct fs *fs, const uint8_t *map, bool inodes)
 	uint32_t sum = crc32c(fs->sum_seed, map, bits / 8);
 
 	return wide_desc(fs) ? sum : sum & 0xffff;
+}
+
+void
+group_bitmap_seal(struct fs *fs, uint32_t group, uint64_t block)
+{
+	struct ext4_group *g = group_desc(fs, group, NULL);
+	struct buffer *b = buffer_peek(fs, block);
+	uint32_t sum;
+
+	if (!fs->sums || b == NULL)
+		return;
+	sum = bitmap_real_sum(fs, b->data, false);
+	g->block_bitmap_csum_lo = (uint16_t)sum;
+	if (wide_desc(fs))
+		g->block_bitmap_csum_hi = (uint16_t)(sum >> 16);
 }
 
 void

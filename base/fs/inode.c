@@ -448,6 +448,12 @@ inode_load(struct fs *fs, uint32_t number, struct inode **result)
 }
 
 int
+inode_get_system(struct fs *fs, uint32_t number, struct inode **result)
+{
+	return inode_load(fs, number, result);
+}
+
+int
 inode_get(struct fs *fs, uint32_t number, struct inode **result)
 {
 	bool journal = fs->super != NULL && number == fs->super->journal_inum &&

@@ -452,8 +452,8 @@ begin_writing(struct fs *fs)
 	return error;
 }
 
-int
-super_mount(struct fs *fs, const struct fs_request *request)
+static int
+mount_once(struct fs *fs, const struct fs_request *request)
 {
 	bool read_only = (request->flags & FS_MOUNT_READONLY) != 0 || fs->disk->read_only;
 	struct ext4_super s;
@@ -486,6 +486,27 @@ super_mount(struct fs *fs, const struct fs_request *request)
 	}
 	fs->mounted = true;
 	return 0;
+}
+
+static int end_writing(struct fs *fs);
+
+int
+super_mount(struct fs *fs, const struct fs_request *request)
+{
+	int error = mount_once(fs, request), grown;
+
+	/* what an earlier life left undone refers to the file system as it was */
+	while (error == 0 && !fs->read_only && (request->flags & FS_MOUNT_NO_GROW) == 0 &&
+	    !fs->options.recovering) {
+		grown = grow_step(fs);
+		if (grown <= 0)
+			return 0;	/* if it failed, fs_error said so */
+		error = end_writing(fs);
+		super_drop(fs);
+		if (error == 0)
+			error = mount_once(fs, request);
+	}
+	return error;
 }
 
 /* ---- unmount, remount --------------------------------------------------------------------------- */
