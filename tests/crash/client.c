@@ -200,8 +200,19 @@ client_unmount(struct client *client)
 static int64_t
 evict(struct client *client, const struct model *model, uint32_t id)
 {
-	struct call *call = prepare(client, FS_EVICT, true);
+	struct call *call;
+	int64_t result;
 
+	/* A file that is being synced is open. */
+	for (struct background *b = client->background; b != NULL; b = b->next) {
+		if (b->call.job.request.inode != model->number[id].inode || b->call.job.finished)
+			continue;
+		result = client_wait(client);
+		if (result < 0)
+			return result;
+		break;
+	}
+	call = prepare(client, FS_EVICT, true);
 	set_inode(call, model, id);
 	return perform(client, call);
 }

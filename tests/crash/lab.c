@@ -265,10 +265,11 @@ compare(const struct tree *ours, struct tree *theirs, const char *what, char *wh
 static bool
 check_ours(struct lab *lab, const struct tree *tree, char *why, size_t room)
 {
-	uint64_t hash = log_hash(&lab->profile->log, &lab->ours, lab->replay.base_hash, lab->replay.base_total);
 	char said[4096];
-	void **known = table_at(lab->clean, mix(hash, tree->hash));
+	void **known;
 
+	log_free(&lab->profile->log, &lab->ours);
+	known = table_at(lab->clean, mix(log_hash(&lab->profile->log, &lab->ours, lab->replay.base_hash), tree->hash));
 	if (*known != NULL)
 		return true;
 	if (!e2_check(&lab->ours, said, sizeof said)) {
@@ -281,6 +282,7 @@ check_ours(struct lab *lab, const struct tree *tree, char *why, size_t room)
 	return true;
 }
 
+/* What e2fsprogs make of the state itself; after check_ours, which found out what is free. */
 static bool
 recover_theirs(struct lab *lab, const struct state *state, const struct tree *tree, char *why, size_t room)
 {
@@ -290,8 +292,8 @@ recover_theirs(struct lab *lab, const struct state *state, const struct tree *tr
 
 	image_restore(&lab->theirs);
 	replay_apply(&lab->replay, state, &lab->theirs);
-	agreed = table_at(lab->agreed, mix(log_hash(&lab->profile->log, &lab->theirs, lab->replay.base_hash,
-	    lab->replay.base_total), tree->hash));
+	agreed = table_at(lab->agreed, mix(log_hash(&lab->profile->log, &lab->theirs, lab->replay.base_hash),
+	    tree->hash));
 	if (*agreed != NULL)
 		return true;
 	good = e2_recover(&lab->theirs, said, sizeof said);

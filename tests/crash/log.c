@@ -33,6 +33,10 @@ log_find(struct log_place *place, const struct image *image, char *why, size_t r
 		error = ext2fs_bmap2(fs, EXT2_JOURNAL_INO, &inode, NULL, 0, i, NULL, &block);
 		place->block[i] = block;
 	}
+	if (error == 0)
+		place->disk_blocks = (uint32_t)(image->size / place->block_bytes);
+	place->is_void = need(place->disk_blocks);
+	place->is_free = need(place->disk_blocks);
 	place->void_hash = need(image->size / IMAGE_PAGE * sizeof *place->void_hash);
 	for (uint64_t page = 0; page < image->size / IMAGE_PAGE; page++) {
 		static const uint8_t zeroes[IMAGE_PAGE];
@@ -50,6 +54,8 @@ log_forget(struct log_place *place)
 {
 	free(place->block);
 	free(place->counts);
+	free(place->is_void);
+	free(place->is_free);
 	free(place->void_hash);
 	memset(place, 0, sizeof *place);
 }
@@ -122,29 +128,76 @@ find_counts(const struct log_place *place, const struct image *image)
 	}
 }
 
-uint64_t
-log_hash(const struct log_place *place, const struct image *image, const uint64_t *clean_hash, uint64_t total)
+static uint32_t
+little(const struct image *image, uint64_t at)
+{
+	uint32_t value;
+
+	memcpy(&value, image->bytes + at, 4);
+	return le32toh(value);
+}
+
+void
+log_free(const struct log_place *place, const struct image *image)
+{
+	enum { SUPER = 1024, BLOCK_UNINIT = 2 };
+	uint32_t first = little(image, SUPER + 20), per_group = little(image, SUPER + 32);
+	uint32_t blocks = little(image, SUPER + 4), wide = little(image, SUPER + 96) & 0x80;
+	uint32_t bytes = wide ? little(image, SUPER + 252) >> 16 : 32;
+
+	memset(place->is_free, 0, place->disk_blocks);
+	if (blocks > place->disk_blocks || per_group == 0 || bytes < 32)
+		return;
+	for (uint32_t group = 0; first + group * per_group < blocks; group++) {
+		uint64_t descriptor = (uint64_t)(first + 1) * place->block_bytes + (uint64_t)group * bytes;
+		uint32_t bitmap = little(image, descriptor), flags = little(image, descriptor + 16) >> 16;
+
+		if (bitmap >= blocks || (flags & BLOCK_UNINIT) != 0)
+			continue;	/* all of it counts */
+		for (uint32_t i = 0; i < per_group && first + group * per_group + i < blocks; i++) {
+			uint8_t byte = image->bytes[(uint64_t)bitmap * place->block_bytes + i / 8];
+
+			place->is_free[first + group * per_group + i] = (byte >> i % 8 & 1) == 0;
+		}
+	}
+}
+
+/* One page, of which `voids` blocks do not count. */
+static uint64_t
+hash_page(const struct log_place *place, const struct image *image, const uint64_t *clean_hash, uint64_t page,
+    uint32_t voids)
 {
 	uint32_t per = IMAGE_PAGE / place->block_bytes;
+	uint8_t masked[IMAGE_PAGE];
 
-	total = image_hash(image, clean_hash, total);
+	if (voids == per)
+		return place->void_hash[page];
+	if (voids == 0)
+		return image->is_touched[page] ? page_hash(page, image->bytes + page * IMAGE_PAGE) : clean_hash[page];
+	memcpy(masked, image->bytes + page * IMAGE_PAGE, IMAGE_PAGE);
+	for (uint32_t i = 0; i < per; i++) {
+		if (place->is_void[page * per + i])
+			memset(masked + i * place->block_bytes, 0, place->block_bytes);
+	}
+	return page_hash(page, masked);
+}
+
+uint64_t
+log_hash(const struct log_place *place, const struct image *image, const uint64_t *clean_hash)
+{
+	uint32_t per = IMAGE_PAGE / place->block_bytes;
+	uint64_t total = 0;
+
+	memcpy(place->is_void, place->is_free, place->disk_blocks);
 	find_counts(place, image);
-	for (uint32_t i = 0; i < place->blocks;) {
-		uint64_t page = place->block[i] / per;
-		uint8_t masked[IMAGE_PAGE];
-		uint32_t voids = 0, within = 0;
+	for (uint32_t i = 0; i < place->blocks; i++)
+		place->is_void[place->block[i]] = !place->counts[i];
+	for (uint64_t page = 0; page < image->size / IMAGE_PAGE; page++) {
+		uint32_t voids = 0;
 
-		memcpy(masked, image->bytes + page * IMAGE_PAGE, IMAGE_PAGE);
-		for (; i < place->blocks && place->block[i] / per == page; i++, within++) {
-			if (place->counts[i])
-				continue;
-			voids++;
-			memset(masked + place->block[i] % per * place->block_bytes, 0, place->block_bytes);
-		}
-		if (voids == 0)
-			continue;
-		total ^= image->is_touched[page] ? page_hash(page, image->bytes + page * IMAGE_PAGE) : clean_hash[page];
-		total ^= voids == per ? place->void_hash[page] : page_hash(page, masked);
+		for (uint32_t i = 0; i < per; i++)
+			voids += place->is_void[page * per + i];
+		total ^= hash_page(place, image, clean_hash, page, voids);
 	}
 	return total;
 }

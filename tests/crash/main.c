@@ -4,6 +4,7 @@
  *
  *	crash				what `make test` runs
  *	crash --long			all sequences of one and two, samples of three, all named ones
+ *	      [--length N]		of that plan, only sequences of N (0: named ones)
  *	crash --self-test		disks that lie: does the laboratory find it?
  *	crash --profile P (--ops TEXT | --named N) [--order O] [--seed N] [--random N]
  *	      [--fault F] [--state STATE [--second STATE]] [--verbose]
@@ -79,6 +80,7 @@ static const struct part short_plan[] = {
 	{ "1k", 2, 300, NULL, 2 }, { "groups", 2, 60, NULL, 2 }, { "4kn", 2, 40, NULL, 2 },
 	{ "1k", 3, 40, NULL, 2 },
 	{ "1k", OVERLAP + 3, 60, NULL, 2 }, { "4k", OVERLAP + 4, 20, NULL, 1 }, { "1k", 0, 0, "busy", 1 },
+	{ "1k", 0, 0, "churn", 0 },
 	{ "1k", 0, 0, "replace", 2 }, { "1k", 0, 0, "sqlite-rollback", 2 }, { "4k", 0, 0, "sqlite-wal", 2 },
 	{ "1k", 0, 0, "orphans", 2 }, { "full", 0, 0, "full", 2 }, { "1k", 0, 0, "revoke", 1 },
 	{ "4k", 0, 0, "forgotten", 1 }, { "1k", 0, 0, "untar-small", 1 },
@@ -100,6 +102,8 @@ static const struct part long_plan[] = {
 	{ "old", 3, 100, NULL, 4 },
 	{ "1k", OVERLAP + 3, 500, NULL, 4 }, { "groups", OVERLAP + 4, 200, NULL, 4 },
 	{ "4k", OVERLAP + 4, 200, NULL, 4 }, { "1k", 0, 0, "busy", 8 }, { "old", 0, 0, "busy", 8 },
+	{ "1k", 0, 0, "churn", 8 }, { "groups", 0, 0, "churn", 4 }, { "4k", 0, 0, "churn", 4 },
+	{ "1k", DEATHS, 0, "churn", 0 },
 	{ "1k", DEATHS + 1, 0, NULL, 0 }, { "4k", DEATHS + 1, 0, NULL, 0 }, { "old", DEATHS + 1, 0, NULL, 0 },
 	{ "1k", DEATHS + 3, 500, NULL, 0 }, { "1k", DEATHS + OVERLAP + 3, 500, NULL, 0 },
 	{ "groups", DEATHS + OVERLAP + 4, 300, NULL, 0 }, { "1k", DEATHS, 0, "orphans", 0 },
@@ -195,13 +199,16 @@ struct shared {
 };
 
 static int
-work(const struct part *plan, size_t parts, unsigned worker, unsigned workers, struct shared *shared)
+work(const struct part *plan, size_t parts, int length, unsigned worker, unsigned workers,
+    struct shared *shared)
 {
 	int status = 0;
 
 	for (size_t i = 0; i < parts; i++) {
 		double start = now();
 
+		if (length >= 0 && plan[i].length != (unsigned)length)
+			continue;
 		if (plan[i].name != NULL && __atomic_fetch_add(&shared->next[i], 1, __ATOMIC_RELAXED) != 0)
 			continue;
 		e2_processes = 0;
@@ -238,7 +245,7 @@ work(const struct part *plan, size_t parts, unsigned worker, unsigned workers, s
 }
 
 static int
-run_plan(const struct part *plan, size_t parts, unsigned workers)
+run_plan(const struct part *plan, size_t parts, int length, unsigned workers)
 {
 	struct shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -254,7 +261,7 @@ run_plan(const struct part *plan, size_t parts, unsigned workers)
 		if (child < 0)
 			err(2, "fork");
 		if (child == 0)
-			exit(work(plan, parts, worker, workers, shared));
+			exit(work(plan, parts, length, worker, workers, shared));
 	}
 	for (unsigned worker = 0; worker < workers; worker++) {
 		while (wait(&status) < 0 && errno == EINTR)
@@ -402,6 +409,7 @@ main(int argc, char **argv)
 	struct workload workload = { .order = ORDER_FIFO, .seed = 1, .random = 12, .second = 4 };
 	const char *profile = "1k";
 	unsigned workers = 2;
+	int length = -1;
 	bool is_long = false, deaths = false;
 	uint64_t death = 0;
 	char *text = NULL;
@@ -447,6 +455,8 @@ main(int argc, char **argv)
 			deaths = true, death = strtoull(value, NULL, 10);
 		else if (strcmp(argv[i - 1], "--jobs") == 0)
 			workers = (unsigned)strtoul(value, NULL, 10);
+		else if (strcmp(argv[i - 1], "--length") == 0)
+			length = (int)strtoul(value, NULL, 10);
 		else if (strcmp(argv[i - 1], "--fault") == 0)
 			lab.faults |= find_fault(value);
 		else if (strcmp(argv[i - 1], "--state") == 0)
@@ -472,6 +482,6 @@ main(int argc, char **argv)
 		free(text);
 		return status;
 	}
-	return is_long ? run_plan(long_plan, COUNT(long_plan), workers != 0 ? workers : 1) :
-	    run_plan(short_plan, COUNT(short_plan), workers != 0 ? workers : 1);
+	return is_long ? run_plan(long_plan, COUNT(long_plan), length, workers != 0 ? workers : 1) :
+	    run_plan(short_plan, COUNT(short_plan), length, workers != 0 ? workers : 1);
 }

@@ -443,6 +443,40 @@ busy(struct text *text)
 	put(text, "wait");
 }
 
+/* The same until the log has gone round, so that blocks go home meanwhile. */
+static void
+churn(struct text *text)
+{
+	put(text, "mkdir /c");
+	for (unsigned i = 0; i < 12; i++)
+		put(text, "creat /c/%u", i);
+	for (unsigned i = 0; i < 420; i++) {
+		unsigned file = (unsigned)(mix(i, 6) % 12);
+
+		switch (mix(i, 7) % 8) {
+		case 0: put(text, "append /c/%u %u", file, (unsigned)(mix(i, 8) % 2500) + 1); break;
+		case 1: put(text, "truncate /c/%u %u", file, (unsigned)(mix(i, 8) % 3000)); break;
+		case 2: put(text, "write /c/%u 0 %u", file, (unsigned)(mix(i, 8) % 1500) + 1); break;
+		case 3: put(text, "unlink /c/%u", file); put(text, "creat /c/%u", file); break;
+		case 4: put(text, "mkdir /c/d%u", i); put(text, "rmdir /c/d%u", i); break;
+		case 5: put(text, "setxattr /c/%u user.x %u", file, (unsigned)(mix(i, 8) % 400) + 1); break;
+		case 6: put(text, "creat /c/n"); put(text, "rename /c/n /c/%u", file); break;
+		case 7: put(text, "punch /c/%u 0 %u", file, (unsigned)(mix(i, 8) % 2000) + 1); break;
+		}
+		if (i % 2 == 0)
+			{
+			if (mix(i, 9) % 3 == 0)
+				put(text, "bg-fsync /c/%u", file);
+			else
+				put(text, "bg-sync");
+		}
+		put(text, "poll %u", (unsigned)(mix(i, 10) % 6));
+		if (i % 50 == 49)
+			put(text, "wait");
+	}
+	put(text, "wait");
+}
+
 /* An inode is changed, leaves the server's cache, and is synced then. */
 static void
 forgotten(struct text *text)
@@ -469,11 +503,11 @@ static const struct {
 } named[] = {
 	{ "untar", 0 }, { "untar-small", 0 }, { "sqlite-rollback", 0 }, { "sqlite-wal", 0 },
 	{ "orphans", 0 }, { "wrap", 300 }, { "full", 0 }, { "directory", 0 }, { "extents", 0 },
-	{ "busy", 0 }, { "replace", 0 }, { "revoke", 0 }, { "forgotten", 602 },
+	{ "busy", 0 }, { "churn", 900 }, { "replace", 0 }, { "revoke", 0 }, { "forgotten", 602 },
 };
 
 const char *const workload_names[] = { "replace", "sqlite-rollback", "sqlite-wal", "orphans", "full",
-	"directory", "extents", "revoke", "busy", "forgotten", "untar-small", "wrap", "untar", NULL };
+	"directory", "extents", "revoke", "busy", "churn", "forgotten", "untar-small", "wrap", "untar", NULL };
 
 char *
 named_text(const char *name, uint32_t block_bytes)
@@ -504,6 +538,8 @@ named_text(const char *name, uint32_t block_bytes)
 		revoke(&text);
 	else if (strcmp(name, "busy") == 0)
 		busy(&text);
+	else if (strcmp(name, "churn") == 0)
+		churn(&text);
 	else if (strcmp(name, "forgotten") == 0)
 		forgotten(&text);
 	return text.bytes;
