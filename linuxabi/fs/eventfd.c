@@ -94,16 +94,29 @@ eventfd_write(struct file *f, struct uio *u, loff_t *pos)
 	return sizeof(v);
 }
 
+static inline unsigned
+eventfd_ready(const struct eventfd *e)
+{
+	uint64_t count = READ_ONCE(e->count);
+
+	return (count > 0 ? POLLIN | POLLRDNORM : 0) | (count < UINT64_MAX - 1 ? POLLOUT | POLLWRNORM : 0) |
+	    (count == UINT64_MAX ? POLLERR : 0);
+}
+
+static __attribute__((noinline)) unsigned
+eventfd_poll_wait(struct file *f, struct poll_table *pt)
+{
+	struct eventfd *e = f->private_;
+
+	poll_wait(pt, f, &e->wq);
+	return eventfd_ready(e);
+}
+
+/* Asked alone, it is a few instructions and no stack. */
 static unsigned
 eventfd_poll(struct file *f, struct poll_table *pt)
 {
-	struct eventfd *e = f->private_;
-	uint64_t count;
-
-	poll_wait(pt, f, &e->wq);
-	count = READ_ONCE(e->count);
-	return (count > 0 ? POLLIN | POLLRDNORM : 0) | (count < UINT64_MAX - 1 ? POLLOUT | POLLWRNORM : 0) |
-	    (count == UINT64_MAX ? POLLERR : 0);
+	return unlikely(pt != NULL) ? eventfd_poll_wait(f, pt) : eventfd_ready(f->private_);
 }
 
 static void

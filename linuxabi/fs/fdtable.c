@@ -234,15 +234,11 @@ fdref_get_any(int fd)
 }
 
 struct fdref
-fdref_get(int fd)
+fdref_get_shared(int fd)
 {
-	struct fdref r = fdref_get_any(fd);
+	struct file *f = fd_get(fd);
 
-	if (r.file != NULL && unlikely((r.file->flags & O_PATH) != 0)) {
-		fdref_put(r);
-		return (struct fdref){ NULL, false };
-	}
-	return r;
+	return (struct fdref){ f, f != NULL };
 }
 
 void

@@ -115,15 +115,25 @@ poll_waiter_end(struct poll_waiter *pw)
 	}
 }
 
+/* Where a file that is asked registers us; NULL once something is ready: then nobody will wait. */
+static inline struct poll_table *
+table_of(struct poll_waiter *pw, bool look_only)
+{
+	return look_only || pw->table.queue == NULL ? NULL : &pw->table;
+}
+
 /* What a file is ready for; always with errors and hang-ups. */
 static inline unsigned
-poll_file(struct poll_waiter *pw, struct file *f, unsigned events, bool look_only)
+poll_file(struct poll_waiter *pw, struct file *f, unsigned events, struct poll_table *pt)
 {
+	unsigned (*ask)(struct file *, struct poll_table *) = f->ops->poll;
+
 	events |= POLLERR | POLLHUP;
-	if (f->ops->poll == NULL)
+	if (unlikely(ask == NULL))
 		return events & (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
-	pw->events = events;
-	return f->ops->poll(f, look_only || pw->table.queue == NULL ? NULL : &pw->table) & events;
+	if (pt != NULL)
+		pw->events = events;
+	return ask(f, pt) & events;
 }
 
 /*
@@ -205,21 +215,25 @@ struct poll_set {
 static long
 ppoll_ask(struct poll_waiter *pw, void *arg)
 {
-	struct poll_set *s = arg;
+	const struct poll_set *s = arg;
+	struct pollfd *p = s->fds, *end = p + s->count;
+	struct poll_table *pt = table_of(pw, false);
 	long ready = 0;
 
-	for (unsigned i = 0; i < s->count; i++) {
-		struct pollfd *p = &s->fds[i];
-		struct fdref ref;
+	for (; p != end; p++) {
+		unsigned got = 0;
 
-		p->revents = 0;
-		if (p->fd < 0)
-			continue;
-		ref = fdref_get(p->fd);
-		p->revents = (short)(ref.file == NULL ? POLLNVAL
-		    : poll_file(pw, ref.file, (uint16_t)p->events, ready != 0));
-		fdref_put(ref);
-		ready += p->revents != 0;
+		if (likely(p->fd >= 0)) {
+			struct fdref ref = fdref_get(p->fd);
+
+			got = unlikely(ref.file == NULL) ? POLLNVAL : poll_file(pw, ref.file, (uint16_t)p->events, pt);
+			fdref_put(ref);
+		}
+		p->revents = (short)got;
+		if (got != 0) {
+			ready++;
+			pt = NULL;
+		}
 	}
 	return ready;
 }
@@ -278,66 +292,73 @@ struct select_set {
 	size_t words;
 	uint64_t *in, *out, *ex;	/* asked for */
 	uint64_t *rin, *rout, *rex;	/* ready */
-	long error;
 };
 
 #define SELECT_IN	(POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
 #define SELECT_OUT	(POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
 #define SELECT_EX	POLLPRI
 
-static long
-select_one(struct poll_waiter *pw, struct select_set *s, unsigned fd, bool look_only)
+/* Without the FP registers, which __builtin_popcountll would take. */
+static inline long
+bits_set(uint64_t v)
 {
-	uint64_t bit = 1ULL << (fd % 64);
-	size_t w = fd / 64;
-	unsigned want = 0, got;
-	struct fdref ref;
-	long ready = 0;
+	long n = 0;
 
-	if (s->in[w] & bit)
-		want |= SELECT_IN;
-	if (s->out[w] & bit)
-		want |= SELECT_OUT;
-	if (s->ex[w] & bit)
-		want |= SELECT_EX;
-	ref = fdref_get((int)fd);
-	if (ref.file == NULL) {
-		s->error = -EBADF;
-		return 0;
+	for (; v != 0; v &= v - 1)
+		n++;
+	return n;
+}
+
+static inline unsigned
+select_events(uint64_t in, uint64_t out, uint64_t ex, unsigned bit)
+{
+	return ((in >> bit & 1) != 0 ? SELECT_IN : 0) | ((out >> bit & 1) != 0 ? SELECT_OUT : 0) |
+	    ((ex >> bit & 1) != 0 ? SELECT_EX : 0);
+}
+
+/* 64 descriptors; how many bits are ready, or -EBADF. */
+static inline long
+select_word(struct poll_waiter *pw, struct select_set *s, size_t w, struct poll_table *pt)
+{
+	uint64_t in = s->in[w], out = s->out[w], ex = s->ex[w], rin = 0, rout = 0, rex = 0;
+
+	for (uint64_t bits = in | out | ex; bits != 0; bits &= bits - 1) {
+		unsigned bit = (unsigned)__builtin_ctzll(bits), fd = (unsigned)(w * 64) + bit, got;
+		struct fdref ref;
+
+		if (fd >= s->n)
+			break;
+		ref = fdref_get((int)fd);
+		if (unlikely(ref.file == NULL))
+			return -EBADF;
+		got = poll_file(pw, ref.file, select_events(in, out, ex, bit), pt);
+		fdref_put(ref);
+		if (got == 0)
+			continue;
+		rin |= (uint64_t)((got & SELECT_IN) != 0) << bit;
+		rout |= (uint64_t)((got & SELECT_OUT) != 0) << bit;
+		rex |= (uint64_t)((got & SELECT_EX) != 0) << bit;
+		if (((rin & in) | (rout & out) | (rex & ex)) != 0)
+			pt = NULL;
 	}
-	got = poll_file(pw, ref.file, want, look_only);
-	fdref_put(ref);
-	if ((s->in[w] & bit) != 0 && (got & SELECT_IN) != 0) {
-		s->rin[w] |= bit;
-		ready++;
-	}
-	if ((s->out[w] & bit) != 0 && (got & SELECT_OUT) != 0) {
-		s->rout[w] |= bit;
-		ready++;
-	}
-	if ((s->ex[w] & bit) != 0 && (got & SELECT_EX) != 0) {
-		s->rex[w] |= bit;
-		ready++;
-	}
-	return ready;
+	s->rin[w] = rin & in;
+	s->rout[w] = rout & out;
+	s->rex[w] = rex & ex;
+	return bits_set(s->rin[w]) + bits_set(s->rout[w]) + bits_set(s->rex[w]);
 }
 
 static long
 select_ask(struct poll_waiter *pw, void *arg)
 {
 	struct select_set *s = arg;
-	long ready = 0;
+	long ready = 0, r;
 
-	memset(s->rin, 0, 3 * s->words * sizeof(uint64_t));
-	for (size_t w = 0; w < s->words; w++)
-		for (uint64_t bits = s->in[w] | s->out[w] | s->ex[w]; bits != 0; bits &= bits - 1) {
-			unsigned fd = (unsigned)(w * 64) + (unsigned)__builtin_ctzll(bits);
-
-			if (fd < s->n)
-				ready += select_one(pw, s, fd, ready != 0);
-			if (s->error < 0)
-				return s->error;
-		}
+	for (size_t w = 0; w < s->words; w++) {
+		r = select_word(pw, s, w, table_of(pw, ready != 0));
+		if (r < 0)
+			return r;
+		ready += r;
+	}
 	return ready;
 }
 

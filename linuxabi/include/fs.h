@@ -228,7 +228,20 @@ struct fdref {
 	struct file *file;
 	bool put;
 };
-struct fdref fdref_get(int fd);		/* ->file NULL: EBADF; O_PATH is EBADF, too */
+struct fdref fdref_get_shared(int fd);
+static inline struct fdref		/* ->file NULL: EBADF; O_PATH is EBADF, too */
+fdref_get(int fd)
+{
+	const struct files *fs = current->files;
+	struct file *f;
+
+	if (unlikely(ref_read(&fs->refs) != 1))
+		return fdref_get_shared(fd);
+	f = (unsigned)fd < fs->size ? fs->table[fd] : NULL;
+	if (f != NULL && unlikely((f->flags & O_PATH) != 0))
+		f = NULL;
+	return (struct fdref){ f, false };
+}
 void fdref_put_slow(struct file *);
 static inline void fdref_put(struct fdref r) { if (r.put) fdref_put_slow(r.file); }
 

@@ -32,11 +32,13 @@ sys_rt_sigaction(uint64_t sig, uint64_t new_, uint64_t old, uint64_t size)
 		act.mask &= ~SIGNALS_UNBLOCKABLE;
 	}
 	flags = spin_lock_irqsave(&h->lock);
-	former = h->action[(int)sig - 1];
+	if (old != 0)
+		former = h->action[(int)sig - 1];
 	if (new_ != 0)
 		h->action[(int)sig - 1] = act;
 	spin_unlock_irqrestore(&h->lock, flags);
-	if (new_ != 0)
+	/* A handler ignores nothing. */
+	if (new_ != 0 && (act.handler == SIG_DFL_ || act.handler == SIG_IGN_))
 		signal_discard_ignored(p, (int)sig);
 	if (old != 0 && copy_to_user(old, &former, sizeof(former)) != 0)
 		return -EFAULT;
