@@ -278,6 +278,8 @@ struct fs {
 	uint64_t recovered;		/* the last transaction that the log had at mount */
 	uint64_t random;
 	uint64_t inode_goal;
+	/* of inodes that left the cache: the newest change, the newest data */
+	uint64_t left_transaction, left_written;
 	uint64_t written, flushed;	/* writes of data: how many, and how many are surely stable */
 	uint8_t *zeroes;		/* 4096 bytes for the disk */
 

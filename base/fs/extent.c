@@ -221,11 +221,12 @@ static int
 path_find(struct inode *inode, uint32_t block, struct path *path)
 {
 	struct ext4_extent_header *root = (struct ext4_extent_header *)(void *)inode->raw->block;
-	struct level *level = path->level;
+	struct level *level;
 	int error = 0;
 
 	memset(path, 0, sizeof *path);
 	path->fs = inode->fs;
+	level = path->level;
 	if (root->depth > EXTENT_MAX_DEPTH)
 		return fs_error(inode->fs, -ECORRUPT, "inode %u: extent tree is too deep", inode->number);
 	error = node_check(inode, root, root->depth, ROOT_ENTRIES);

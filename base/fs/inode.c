@@ -340,11 +340,23 @@ age_remove(struct fs *fs, struct inode *inode)
 	inode->older = inode->newer = NULL;
 }
 
+/* A later fsync must still know that something of it may not be stable. */
+static void
+remember(struct fs *fs, const struct inode *inode)
+{
+	if (inode->transaction > fs->left_transaction)
+		fs->left_transaction = inode->transaction;
+	if (inode->written > fs->left_written)
+		fs->left_written = inode->written;
+}
+
 static void
 inode_drop(struct inode *inode)
 {
 	struct fs *fs = inode->fs;
 	struct inode **link = bucket_of(fs, inode->number);
+
+	remember(fs, inode);
 
 	age_remove(fs, inode);
 	while (*link != inode)
@@ -429,6 +441,8 @@ inode_load(struct fs *fs, uint32_t number, struct inode **result)
 	if (inode == NULL)
 		return -ENOMEM;
 	inode->loading = true;
+	inode->transaction = inode->data_transaction = fs->left_transaction;
+	inode->written = fs->left_written;
 	error = read_table(fs, number, &b, &offset);
 	if (error == 0) {
 		memcpy(inode->raw, b->data + offset, fs->inode_bytes);

@@ -199,7 +199,9 @@ journal_start(struct fs *fs, uint32_t credits, struct handle *h)
 		if (j->running->state == T_RUNNING) {
 			if (!transaction_has_room(fs, credits)) {
 				journal_kick(fs, j->running->id);
-			} else if (!log_has_room(fs, credits)) {
+			} else if (!log_has_room(fs, credits) ||
+			    fs->dirty_buffers > fs->buffers_max / 2) {
+				/* the log, or memory, is full of what is not home yet */
 				j->checkpointing = true;
 				fiber_wake_all(&j->checkpointer);
 			} else {

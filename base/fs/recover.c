@@ -450,7 +450,6 @@ replay(struct walk *w)
 	if (memory == NULL)
 		return -ENOMEM;
 	if (w->copies != 0)
-		if (w->copies != 0)
 		qsort(w->copy, w->copies, sizeof *w->copy, copy_order);
 	for (uint32_t i = 0; i < w->copies && error == 0; i++) {
 		const struct copy *copy = &w->copy[i];

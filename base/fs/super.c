@@ -377,6 +377,7 @@ super_drop(struct fs *fs)
 	fs->mounted = fs->aborting = fs->failed = fs->error_written = false;
 	fs->free_blocks = fs->busy_blocks = fs->promised = 0;
 	fs->directories = 0;
+	fs->left_transaction = fs->left_written = fs->written = fs->flushed = 0;
 	fs->inode_goal = 0;
 }
 
