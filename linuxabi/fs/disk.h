@@ -118,6 +118,7 @@ struct disk_node {
 	struct list on_held;
 	bool held;			/* the list has a reference on the inode */
 	uint64_t dirty_since;		/* ns; 0: not dirty */
+	uint32_t promised_pages;	/* room set aside for pages that have no block yet: atomic */
 	bool unsynced;			/* written since the last FS_FSYNC, maybe in place: no transaction tells */
 	uint64_t last_transaction;	/* that changed it: atomic */
 	uint32_t error;			/* errno of the last lost write; error_seq counts them */
@@ -155,7 +156,9 @@ extern const struct mapping_ops disk_mapping_ops;
 extern const struct file_ops disk_file_ops;
 void disk_pages_init(void);
 long disk_set_size(struct inode *, uint64_t size);	/* inode->lock held; the server is told */
-void disk_unreserve(struct disk *, unsigned pages);
+void disk_page_unreserve(struct disk_node *, struct page *);	/* what was set aside for it is free, if anything was */
+/* st_blocks: what the server has, and what it will have when all is written. */
+void disk_node_blocks(struct disk_node *);
 long disk_ioctl(struct file *, unsigned cmd, uint64_t arg);
 
 /* disk_flush.c */

@@ -278,7 +278,13 @@ write_finish(struct disk *d, struct disk_node *n, struct disk_call *k)
 
 	if (r >= 0 && (uint64_t)r < k->request->length)
 		r = -EIO;
+	if (blocks != 0)
+		__atomic_fetch_sub(&n->promised_pages, (uint32_t)blocks / d->page_blocks, __ATOMIC_RELAXED);
 	if (r >= 0) {
+		uint64_t had = n->server.blocks;
+
+		/* Answers come in any order: of sizes and blocks the largest is the last. */
+		k->answer.attributes.blocks = max(k->answer.attributes.blocks, had);
 		disk_node_update(n, &k->answer);
 		if (k->answer.attributes.size > n->server.size)
 			WRITE_ONCE(n->server.size, k->answer.attributes.size);
@@ -288,6 +294,7 @@ write_finish(struct disk *d, struct disk_node *n, struct disk_call *k)
 		disk_hold(n);
 	} else {
 		disk_error(n, r);
+		disk_node_blocks(n);
 	}
 	for (unsigned i = 0; i < k->page_count; i++) {
 		if (r >= 0)

@@ -110,7 +110,7 @@ disk_node_update(struct disk_node *n, const struct fs_answer *a)
 
 	n->server = a->attributes;
 	n->server.size = size;
-	n->inode->blocks = a->attributes.blocks;
+	disk_node_blocks(n);
 	disk_node_changed(n, a->transaction);
 }
 
@@ -673,7 +673,7 @@ disk_getattr(struct inode *i, struct kstat *out)
 		n->stale = false;
 		if (disk_call_finish(k) >= 0 && k->answer.attributes.inode == n->number) {
 			i->size = k->answer.attributes.size;
-			i->blocks = k->answer.attributes.blocks;
+			i->blocks = n->server.blocks = k->answer.attributes.blocks;
 			n->server.size = i->size;
 		}
 		disk_call_end(k);

@@ -376,7 +376,7 @@ disk_reserve(struct disk *d, unsigned pages, bool may_flush)
 	return 0;
 }
 
-void
+static void
 disk_unreserve(struct disk *d, unsigned pages)
 {
 	uint64_t blocks = (uint64_t)pages * d->page_blocks;
@@ -386,6 +386,24 @@ disk_unreserve(struct disk *d, unsigned pages)
 	d->promised -= blocks;
 	d->pool += blocks;
 	spin_unlock(&d->lock);
+}
+
+void
+disk_node_blocks(struct disk_node *n)
+{
+	uint64_t promised = __atomic_load_n(&n->promised_pages, __ATOMIC_RELAXED);
+
+	WRITE_ONCE(n->inode->blocks, READ_ONCE(n->server.blocks) + promised * (PAGE_SIZE / 512));
+}
+
+void
+disk_page_unreserve(struct disk_node *n, struct page *p)
+{
+	if ((page_state_clear(p, PS_RESERVED) & PS_RESERVED) == 0)
+		return;
+	__atomic_fetch_sub(&n->promised_pages, 1, __ATOMIC_RELAXED);
+	disk_unreserve(disk_of(n->inode->sb), 1);
+	disk_node_blocks(n);
 }
 
 /* Room for what the page will hold, unless it has its block or its promise. */
@@ -398,9 +416,15 @@ page_reserve(struct disk_node *n, struct page *p, bool may_flush)
 	if (page_state(p) & (PS_BLOCK | PS_RESERVED))
 		return 0;
 	r = disk_reserve(d, 1, may_flush);
-	if (r == 0 && (page_state_set(p, PS_RESERVED) & PS_RESERVED))
+	if (r < 0)
+		return r;
+	if (page_state_set(p, PS_RESERVED) & PS_RESERVED) {
 		disk_unreserve(d, 1);
-	return r;
+		return 0;
+	}
+	__atomic_fetch_add(&n->promised_pages, 1, __ATOMIC_RELAXED);
+	disk_node_blocks(n);
+	return 0;
 }
 
 /* ---- writing ---- */
@@ -444,8 +468,7 @@ disk_write_begin(struct mapping *m, uint64_t index, unsigned from, unsigned len)
 static void
 page_discard(struct disk_node *n, struct page *p)
 {
-	if (page_state_clear(p, PS_RESERVED) & PS_RESERVED)
-		disk_unreserve(disk_of(n->inode->sb), 1);
+	disk_page_unreserve(n, p);
 	page_put(p);
 }
 
@@ -526,8 +549,7 @@ disk_dirty(struct mapping *m, struct page *p)
 	if (disk_page_dirty(n, p))
 		return 0;
 	/* It was cut off just now. */
-	if (page_state_clear(p, PS_RESERVED) & PS_RESERVED)
-		disk_unreserve(disk_of(n->inode->sb), 1);
+	disk_page_unreserve(n, p);
 	return -EIO;
 }
 
@@ -554,8 +576,7 @@ disk_gone(struct mapping *m, struct page *p)
 	}
 	WRITE_ONCE(p->mapping, NULL);
 	spin_unlock(&d->lock);
-	if (page_state_clear(p, PS_RESERVED) & PS_RESERVED)
-		disk_unreserve(d, 1);
+	disk_page_unreserve(n, p);
 }
 
 static void

@@ -246,6 +246,9 @@ sparse_files_have_holes(void)
 	long fd = t_open("/mnt/s", O_RDWR | O_CREAT, 0600);
 
 	EXPECT(sys_pwrite64((uint64_t)fd, U("x"), 1, 1000000), 1);
+	/* Not written yet, and no program may take it for a hole. */
+	EXPECT(sys_fstat((uint64_t)fd, U(&st)), 0);
+	EXPECT(st.st_blocks, 8);
 	EXPECT(sys_pread64((uint64_t)fd, U(buf), 8192, 500000), 8192);
 	CHECK(memcmp(buf, zeros, 8192) == 0);
 	EXPECT(sys_fsync((uint64_t)fd), 0);
