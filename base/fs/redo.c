@@ -8,8 +8,10 @@
  *
  * FS_WRITE has none: the client sends unstable pages again by itself.
  *
- * An area that a dying server was writing to is not trusted either: a record
- * counts when tail is behind it, and is checked by its sum.
+ * The area lies in the channel, where a dying server was writing to it and the
+ * client can: a record counts when tail is behind it and is checked by its sum,
+ * head and tail are kept here as well, and every length is checked whenever it
+ * is read.  What a client writes there harms nobody but itself.
  */
 #include <stdio.h>
 #include "core.h"
@@ -46,6 +48,7 @@ struct area {
 struct redo {
 	struct area *area;
 	uint64_t bytes;			/* of the ring, a multiple of 8 */
+	uint64_t head, tail;		/* our own; the area's are for the next life */
 	uint64_t reserved;		/* for operations in progress */
 	bool replaying;
 };
@@ -56,40 +59,69 @@ record_at(const struct redo *r, uint64_t at)
 	return (struct record *)(void *)(r->area->ring + at % r->bytes);
 }
 
+static void
+publish(struct redo *r)
+{
+	__atomic_store_n(&r->area->head, r->head, __ATOMIC_RELEASE);
+	/* release: whoever sees the new tail sees the record */
+	__atomic_store_n(&r->area->tail, r->tail, __ATOMIC_RELEASE);
+}
+
+/* The length of what lies at `at`, or 0: it makes no sense. */
 static uint32_t
-record_sum(const struct record *record)
+bytes_at(const struct redo *r, uint64_t at)
+{
+	uint32_t bytes = *(volatile uint32_t *)&record_at(r, at)->bytes;
+
+	if (bytes % 8 != 0 || bytes < 8 || bytes > r->bytes - at % r->bytes || bytes > r->tail - at)
+		return 0;
+	return bytes;
+}
+
+/* Behind it; the ring ends where it makes no sense. */
+static uint64_t
+next(struct redo *r, uint64_t at)
+{
+	uint32_t bytes = bytes_at(r, at);
+
+	if (bytes != 0)
+		return at + bytes;
+	r->tail = at;
+	publish(r);
+	return at;
+}
+
+/* Is there a record at `at`, and not only filling? */
+static bool
+is_record(const struct redo *r, uint64_t at)
+{
+	return bytes_at(r, at) >= sizeof(struct record) &&
+	    (record_at(r, at)->flags & RECORD_FILLER) == 0;
+}
+
+static uint32_t
+record_sum(const struct record *record, uint32_t bytes)
 {
 	size_t from = offsetof(struct record, text);
 
-	return crc32c(~0u, (const uint8_t *)record + from, record->bytes - from);
+	return crc32c(~0u, (const uint8_t *)record + from, bytes - from);
 }
 
-/* Is what lies at `at` a record, as far as one can see?  The last bytes of the
- * ring may be too few for one: they are skipped. */
 static bool
 record_ok(const struct redo *r, uint64_t at)
 {
-	uint64_t room = r->bytes - at % r->bytes;
+	uint32_t bytes = bytes_at(r, at);
 	const struct record *record = record_at(r, at);
 
-	if (room < 8 || record->bytes % 8 != 0 || record->bytes < 8 || record->bytes > room ||
-	    record->bytes > r->area->tail - at)
-		return false;
-	if (record->bytes < sizeof *record || (record->flags & RECORD_FILLER) != 0)
-		return true;
-	return record->text <= record->bytes - sizeof *record && record->sum == record_sum(record);
-}
-
-static bool
-is_filler(const struct record *record)
-{
-	return record->bytes < sizeof *record || (record->flags & RECORD_FILLER) != 0;
+	if (bytes == 0 || !is_record(r, at))
+		return bytes != 0;
+	return record->sum == record_sum(record, bytes);
 }
 
 static uint64_t
 free_bytes(const struct redo *r)
 {
-	return r->bytes - (r->area->tail - r->area->head);
+	return r->bytes - (r->tail - r->head);
 }
 
 /* What is committed, and answered, is not needed any more. */
@@ -98,18 +130,19 @@ trim(struct fs *fs, bool even_unanswered)
 {
 	struct redo *r = fs->redo;
 
-	while (r->area->head != r->area->tail) {
-		const struct record *record = record_at(r, r->area->head);
+	while (r->head != r->tail) {
+		const struct record *record = record_at(r, r->head);
 
-		if (!is_filler(record)) {
+		if (is_record(r, r->head)) {
 			if ((record->flags & RECORD_PENDING) != 0 ||
 			    record->transaction > fs->journal.committed)
-				return;
+				break;
 			if ((record->flags & RECORD_ANSWERED) == 0 && !even_unanswered)
-				return;
+				break;
 		}
-		r->area->head += record->bytes;
+		r->head = next(r, r->head);
 	}
+	publish(r);
 }
 
 /* ---- open, close ---------------------------------------------------------------------- */
@@ -150,20 +183,19 @@ find_suspect(struct fs *fs, struct area *area)
 static void
 check_records(struct fs *fs, struct redo *r)
 {
-	struct area *area = r->area;
-	uint64_t at;
-
-	if (area->tail - area->head > r->bytes || area->head % 8 != 0) {
+	r->head = r->area->head;
+	r->tail = r->area->tail;
+	if (r->tail - r->head > r->bytes || r->head % 8 != 0 || r->tail % 8 != 0) {
 		say(fs, "the redo area makes no sense: it is dropped");
-		area->head = area->tail = 0;
-		return;
+		r->head = r->tail = 0;
 	}
-	for (at = area->head; at != area->tail; at += record_at(r, at)->bytes)
+	for (uint64_t at = r->head; at != r->tail; at = next(r, at))
 		if (!record_ok(r, at)) {
 			say(fs, "the redo area is cut at a broken record");
-			area->tail = at;
-			return;
+			r->tail = at;
+			break;
 		}
+	publish(r);
 }
 
 int
@@ -190,12 +222,9 @@ redo_open(struct fs *fs, bool recovering, uint64_t committed)
 	}
 	check_records(fs, r);
 	/* from here on transactions have new numbers: what is to be done again is marked */
-	for (at = r->area->head; at != r->area->tail; at += record_at(r, at)->bytes) {
-		struct record *record = record_at(r, at);
-
-		if (!is_filler(record) && record->transaction > committed)
-			record->flags |= RECORD_PENDING;
-	}
+	for (at = r->head; at != r->tail; at = next(r, at))
+		if (is_record(r, at) && record_at(r, at)->transaction > committed)
+			record_at(r, at)->flags |= RECORD_PENDING;
 	return 0;
 }
 
@@ -279,12 +308,9 @@ room_needed(const struct fs_job *job)
 static struct record *
 find_record(struct redo *r, uint64_t sequence)
 {
-	for (uint64_t at = r->area->head; at != r->area->tail; at += record_at(r, at)->bytes) {
-		struct record *record = record_at(r, at);
-
-		if (!is_filler(record) && record->sequence == sequence)
-			return record;
-	}
+	for (uint64_t at = r->head; at != r->tail; at = next(r, at))
+		if (is_record(r, at) && record_at(r, at)->sequence == sequence)
+			return record_at(r, at);
 	return NULL;
 }
 
@@ -344,21 +370,22 @@ append(struct redo *r, struct fs_job *job)
 {
 	const struct fs_request *q = &job->request;
 	uint32_t text = text_bytes(job), bytes = record_bytes(text);
-	uint64_t left = r->bytes - r->area->tail % r->bytes;
+	uint64_t left = r->bytes - r->tail % r->bytes;
 	struct record *record;
 
 	if (left < bytes) {
 		if (free_bytes(r) < left + bytes)
 			return;
-		record = record_at(r, r->area->tail);
+		record = record_at(r, r->tail);
 		record->bytes = (uint32_t)left;
 		if (left >= sizeof *record)
 			record->flags = RECORD_FILLER;
-		__atomic_store_n(&r->area->tail, r->area->tail + left, __ATOMIC_RELEASE);
+		r->tail += left;
+		publish(r);
 	}
 	if (free_bytes(r) < bytes)
 		return;
-	record = record_at(r, r->area->tail);
+	record = record_at(r, r->tail);
 	memset(record, 0, bytes);
 	*record = (struct record){
 		.bytes = bytes, .transaction = job->answer.transaction, .text = text,
@@ -370,10 +397,10 @@ append(struct redo *r, struct fs_job *job)
 		.attributes = job->answer.attributes,
 	};
 	memcpy(record + 1, job->page, text);
-	record->sum = record_sum(record);
-	job->redo = r->area->tail % r->bytes + 1;
-	/* release: whoever sees the new tail sees the record */
-	__atomic_store_n(&r->area->tail, r->area->tail + bytes, __ATOMIC_RELEASE);
+	record->sum = record_sum(record, bytes);
+	job->redo = r->tail % r->bytes + 1;
+	r->tail += bytes;
+	publish(r);
 }
 
 void
@@ -406,9 +433,13 @@ redo_answered(struct fs *fs, const struct fs_job *job)
 /* ---- again -------------------------------------------------------------------------------------- */
 
 static void
-request_of(const struct record *record, struct fs_job *job)
+request_of(const struct record *record, uint32_t bytes, struct fs_job *job)
 {
 	struct fs_request *q = &job->request;
+	uint32_t text = record->text;
+
+	text = text > FS_SLOT_BYTES ? FS_SLOT_BYTES : text;
+	text = text > bytes - sizeof *record ? bytes - (uint32_t)sizeof *record : text;
 
 	*q = (struct fs_request){
 		.op = record->op, .flags = record->request_flags, .sequence = record->sequence,
@@ -419,11 +450,12 @@ request_of(const struct record *record, struct fs_job *job)
 		.mtime = record->mtime,
 	};
 	memset(job->page, 0, FS_SLOT_BYTES);
-	memcpy(job->page, record + 1, record->text);
+	memcpy(job->page, record + 1, text);
+	q->op = has_record(q->op) ? q->op : FS_GETATTR;
 }
 
 static void
-replay_one(struct fs *fs, struct record *record, struct fs_job *job)
+replay_one(struct fs *fs, struct record *record, uint32_t bytes, struct fs_job *job)
 {
 	struct redo *r = fs->redo;
 	int64_t result;
@@ -433,12 +465,12 @@ replay_one(struct fs *fs, struct record *record, struct fs_job *job)
 		    record->inode);
 		record->flags &= ~(uint32_t)RECORD_PENDING;
 		record->result = -EIO;
-		record->sum = record_sum(record);
+		record->sum = record_sum(record, bytes);
 		return;
 	}
 	memset(&job->answer, 0, sizeof job->answer);
-	request_of(record, job);
-	if (record->op == FS_CREATE) {
+	request_of(record, bytes, job);
+	if (job->request.op == FS_CREATE) {
 		fs->force_inode = record->attributes.inode;
 		fs->force_generation = record->attributes.generation;
 	}
@@ -474,12 +506,10 @@ redo_replay(struct fs *fs)
 		return -ENOMEM;
 	job->page = (uint8_t *)(job + 1);
 	r->replaying = true;
-	for (uint64_t at = r->area->head; at != r->area->tail; at += record_at(r, at)->bytes) {
-		struct record *record = record_at(r, at);
-
-		if (is_filler(record) || (record->flags & RECORD_PENDING) == 0)
+	for (uint64_t at = r->head; at != r->tail; at = next(r, at)) {
+		if (!is_record(r, at) || (record_at(r, at)->flags & RECORD_PENDING) == 0)
 			continue;
-		replay_one(fs, record, job);
+		replay_one(fs, record_at(r, at), bytes_at(r, at), job);
 		n++;
 	}
 	r->replaying = false;
@@ -497,10 +527,10 @@ redo_hold(struct fs *fs, uint64_t sequence)
 
 	if (r == NULL || sequence == 0)
 		return;
-	for (uint64_t at = r->area->head; at != r->area->tail; at += record_at(r, at)->bytes) {
+	for (uint64_t at = r->head; at != r->tail; at = next(r, at)) {
 		const struct record *record = record_at(r, at);
 
-		if (is_filler(record) || record->sequence < sequence || record->op == FS_EVICT)
+		if (!is_record(r, at) || record->sequence < sequence || record->op == FS_EVICT)
 			continue;
 		for (inode = fs->orphan_first; inode != NULL; inode = inode->orphan_next)
 			if (inode->number == record->attributes.inode && inode->raw->links == 0)

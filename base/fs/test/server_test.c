@@ -233,10 +233,18 @@ nonsense_harms_nobody(void)
 		q->segments = (uint32_t)(rig_random(&rig) % 100);
 		for (size_t j = 0; j < 300; j++)
 			channel->page[i % FS_SLOTS][j] = (uint8_t)rig_random(&rig);
+		if (i % 20 == 0)	/* the server's own memory, which the client can reach */
+			for (unsigned n = 0; n < 40; n++)
+				channel->redo[rig_random(&rig) % (i % 3 == 0 ? 80 : FS_REDO_BYTES)] =
+				    (uint8_t)rig_random(&rig);
 		post(i % FS_SLOTS);
 		turn(20);
 		while (take() >= 0)
 			;
+		if (i % 500 == 499) {
+			server_die();
+			server_live();
+		}
 	}
 	turn(100000);
 	/* a new client finds it in order */
