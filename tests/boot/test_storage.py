@@ -184,6 +184,6 @@ def killing_devmgr_loses_nothing(start):
 
 TESTS = [
 	root_on_nvme_survives_a_reboot, root_on_virtio_survives_a_reboot, root_on_an_sd_card_survives_a_reboot,
-	synced_files_survive_a_power_cut, a_full_disk_says_so,
+	synced_files_survive_a_power_cut, root_grows_to_the_disk, a_full_disk_says_so,
 	killing_the_disk_driver_loses_nothing, killing_the_file_server_loses_nothing, killing_devmgr_loses_nothing,
 ]
