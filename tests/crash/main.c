@@ -77,7 +77,7 @@ struct part {
 
 static const struct part short_plan[] = {
 	{ "1k", 1, 0, NULL, 3 }, { "4k", 1, 60, NULL, 3 }, { "old", 1, 60, NULL, 3 },
-	{ "1k", 2, 300, NULL, 2 }, { "groups", 2, 60, NULL, 2 }, { "4kn", 2, 40, NULL, 2 },
+	{ "1k", 2, 200, NULL, 2 }, { "groups", 2, 40, NULL, 2 }, { "4kn", 2, 40, NULL, 2 },
 	{ "1k", 3, 40, NULL, 2 },
 	{ "1k", OVERLAP + 3, 60, NULL, 2 }, { "4k", OVERLAP + 4, 20, NULL, 1 }, { "1k", 0, 0, "busy", 1 },
 	{ "1k", 0, 0, "churn", 0 },
