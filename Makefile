@@ -26,7 +26,7 @@ SAY := @printf '  %-7s %s\n'
 LIBRARIES := base/lib drivers/lib base/libc
 COMPONENTS := base/init base/console base/devmgr base/fs drivers/pl011 drivers/uart16550 drivers/nvme drivers/virtio-blk drivers/sdhci base/test/chaos base/test/blockio base/test/world
 LINUX_DIRS := $(patsubst %/Makefile,%,$(shell find tests linuxabi -name Makefile | xargs grep -lE '^KIND *:?= *linux$$' | sort))
-CHECKS := $(patsubst %/Makefile,%,$(shell find kernel boot base drivers linuxabi images -name Makefile 2>/dev/null | \
+CHECKS := $(patsubst %/Makefile,%,$(shell find kernel boot base drivers linuxabi images pkg -name Makefile 2>/dev/null | \
 	xargs grep -lE '^KIND *:?= *host-(test|fuzz)$$' | sort))
 
 .PHONY: all image run test test-long bench lint format clean distclean help deps headers sources \

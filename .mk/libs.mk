@@ -6,3 +6,4 @@
 LIBDIR_tessera := base/lib
 LIBDIR_c := base/libc
 LIBDIR_driver := drivers/lib
+LIBDIR_pkg := pkg/lib

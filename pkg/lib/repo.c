@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Repositories: etc/pkg/repos has lines "NAME PLACE"; a place is a folder, a
+ * file:// or an http(s):// address.  An index counts only with a trusted
+ * signature, before its expiry, and with a serial no smaller than any seen before.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "system.h"
+
+enum { REPOS_MAX = 64 };
+
+static bool
+is_remote(const char *url)
+{
+	return strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
+}
+
+static int
+add_repo(struct root *r, struct repos *repos, char *line, size_t number, struct fault *f)
+{
+	char *save = NULL, *name = strtok_r(line, " \t", &save), *url = strtok_r(NULL, " \t", &save);
+
+	if (name == NULL || name[0] == '#')
+		return 0;
+	if (!name_is_valid(name) || url == NULL || strtok_r(NULL, " \t", &save) != NULL)
+		return fault_set(f, PKG_FAILED, "%s/etc/pkg/repos line %zu is not 'NAME PLACE'", r->path, number);
+	if (repos->count == REPOS_MAX)
+		return fault_set(f, PKG_FAILED, "more than %d repositories", REPOS_MAX);
+	repos->items = mem_grow(repos->items, repos->count + 1, sizeof(*repos->items));
+	struct repo *repo = &repos->items[repos->count++];
+
+	*repo = (struct repo){.name = text_dup(name), .url = text_dup(url), .local = !is_remote(url)};
+	if (!repo->local) {
+		char *cache = root_path(r, "var/cache/pkg");
+
+		repo->folder = text_format("%s/%s", cache, name);
+		free(cache);
+		return 0;
+	}
+	repo->folder = text_dup(strncmp(url, "file://", 7) == 0 ? url + 7 : url);
+	return repo->folder[0] == '/' ? 0 :
+	    fault_set(f, PKG_FAILED, "repository %s: %s is no absolute path and no address", name, url);
+}
+
+static int
+read_list(struct root *r, struct repos *repos, struct fault *f)
+{
+	char *path = root_path(r, "etc/pkg/repos");
+	struct buffer b = {0};
+	int status = access(path, F_OK) == 0 ? file_read(path, 1 << 20, &b, f) : 0;
+	size_t number = 1;
+
+	for (char *l = b.data; status == 0 && l != NULL && *l != '\0'; number++) {
+		char *next = strchr(l, '\n');
+
+		if (next != NULL)
+			*next++ = '\0';
+		status = add_repo(r, repos, l, number, f);
+		l = next;
+	}
+	buffer_free(&b);
+	free(path);
+	return status;
+}
+
+static int
+check_age(struct root *r, const struct repo *repo, struct fault *f)
+{
+	const struct index *i = &repo->index;
+	uint64_t now = (uint64_t)time(NULL), seen = 0;
+	sqlite3_stmt *s = r->db ? sql_query(r, "SELECT serial FROM repo WHERE name = ?", "s", repo->name) : NULL;
+
+	if (s != NULL && sqlite3_step(s) == SQLITE_ROW)
+		seen = (uint64_t)sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	if (i->serial < seen)
+		return fault_set(f, PKG_UNTRUSTED,
+		    "repository %s gives an old index (serial %llu, but %llu was seen already); use another mirror",
+		    repo->name, (unsigned long long)i->serial, (unsigned long long)seen);
+	if (now >= i->expires)
+		return fault_set(f, PKG_UNTRUSTED,
+		    "the index of repository %s has expired %llu hours ago; is it still kept up, and is the clock right?",
+		    repo->name, (unsigned long long)(now - i->expires) / 3600);
+	if (i->serial == seen || r->lock_fd < 0)
+		return 0;
+	return sql_run(r, f, "INSERT OR REPLACE INTO repo VALUES(?, ?)", "si", repo->name, (int64_t)i->serial);
+}
+
+static int
+load_repo(struct root *r, struct repo *repo, bool refresh, struct fault *f)
+{
+	char *path = text_format("%s/index.zst", repo->folder);
+	int status = 0;
+
+	if (!repo->local && refresh && r->lock_fd >= 0) {
+		char *url = text_format("%s/index.zst", repo->url), *part = text_format("%s.part", path);
+
+		/* Half of one index and half of the next make none. */
+		unlink(part);
+		if (folders_make(repo->folder) != 0)
+			status = fault_errno(f, "cannot make %s", repo->folder);
+		else
+			status = fetch_url(url, path, INDEX_MAX, f);
+		free(part);
+		free(url);
+	}
+	if (status == 0)
+		status = index_load(&repo->index, path, &r->keys, f);
+	if (status == 0)
+		status = check_age(r, repo, f);
+	free(path);
+	return status;
+}
+
+int
+repos_load(struct root *r, struct repos *repos, bool refresh, struct fault *f)
+{
+	*repos = (struct repos){0};
+	int status = read_list(r, repos, f);
+
+	for (size_t i = 0; i < repos->count && status == 0; i++)
+		status = load_repo(r, &repos->items[i], refresh, f);
+	return status;
+}
+
+void
+repos_free(struct repos *repos)
+{
+	for (size_t i = 0; i < repos->count; i++) {
+		index_free(&repos->items[i].index);
+		free(repos->items[i].name);
+		free(repos->items[i].url);
+		free(repos->items[i].folder);
+	}
+	free(repos->items);
+	*repos = (struct repos){0};
+}
+
+/* The index is signed and names the whole file's hash, so this covers every byte. */
+static int
+check_file(const char *path, const struct manifest *m, struct fault *f)
+{
+	uint8_t hash[HASH_SIZE];
+	uint64_t size;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int status = 0;
+
+	if (fd < 0 || hash_fd(fd, hash, &size) != 0)
+		status = fault_errno(f, "cannot read %s", path);
+	else if (size != m->file_size || memcmp(hash, m->file_hash, HASH_SIZE) != 0)
+		status = fault_set(f, PKG_CORRUPT, "%s is not the file that the index names (%s %s)", path, m->name,
+		    m->version);
+	if (fd >= 0)
+		close(fd);
+	return status;
+}
+
+int
+repo_fetch(struct root *r, const struct repo *repo, const struct manifest *m, char **path, struct fault *f)
+{
+	struct fault ignored;
+
+	*path = text_format("%s/%s", repo->folder, m->file);
+	if (repo->local)
+		return check_file(*path, m, f);
+	if (access(*path, F_OK) == 0 && check_file(*path, m, &ignored) == 0)
+		return 0;
+	char *url = text_format("%s/%s", repo->url, m->file);
+
+	if (r->progress != NULL)
+		r->progress(r->progress_context, PROGRESS_FETCH, m->name, 0, m->file_size);
+	int status = fetch_url(url, *path, m->file_size, f);
+
+	free(url);
+	if (status == 0)
+		status = check_file(*path, m, f);
+	if (status == PKG_CORRUPT)
+		unlink(*path);
+	return status;
+}

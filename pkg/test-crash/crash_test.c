@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A transaction is all or nothing.  With LONG=1 (else at every 7th step) each one here (install, upgrade, remove) runs
+ * again and again and dies before the 1st, 2nd, … system call that changes the
+ * disk, once as a killed process and once as a machine that lost its power.  After
+ * recovery the root must be what it was before or what it is after, byte for byte
+ * and as the database says, and must never turn back to "before" once a later
+ * death has left "after".  Recovery itself is killed at every step, too.
+ *
+ * So that the test can fail it also runs on a disk whose syncfs does nothing, and
+ * there has to find damage.
+ */
+#include <dirent.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../lib/system.h"
+#include "disk_calls.h"
+
+static unsigned passed, failed;
+static char *work;
+static unsigned long states_seen;
+
+static void
+check(bool good, const char *format, ...)
+{
+	va_list ap;
+
+	if (good) {
+		passed++;
+		return;
+	}
+	failed++;
+	if (failed > 20)
+		return;
+	va_start(ap, format);
+	printf("FAILED ");
+	vprintf(format, ap);
+	va_end(ap);
+	putchar('\n');
+	fflush(stdout);
+}
+
+static char *
+in_work(const char *name)
+{
+	return text_format("%s/%s", work, name);
+}
+
+static void
+run(const char *format, const char *a, const char *b)
+{
+	char *command = text_format(format, a, b);
+
+	if (system(command) != 0) {
+		printf("cannot do: %s\n", command);
+		exit(1);
+	}
+	free(command);
+}
+
+/* ---- packages ---- */
+
+static void
+put(const char *folder, const char *path, const char *content, unsigned mode)
+{
+	struct fault f;
+	char *whole = text_format("%s/%s", folder, path), *slash = strrchr(whole, '/');
+
+	*slash = '\0';
+	folders_make(whole);
+	*slash = '/';
+	if (file_replace(whole, content, strlen(content), mode, &f) != 0) {
+		printf("%s\n", f.text);
+		exit(1);
+	}
+	free(whole);
+}
+
+static void
+make(const char *name, const char *version, const char *more, const struct secret *secret)
+{
+	char *folder = in_work("files"), *template = in_work("template"), *repo = in_work("repo"), *path;
+	char *text = text_format("name %s\nversion %s\narch any\nsummary s\nlicense MIT\ndate 1700000000\n%s", name, version,
+	    more);
+	struct create c = {.folder = folder, .template = template, .output = repo, .arch = "any", .secret = secret};
+	struct fault f;
+
+	put(work, "template", text, 0644);
+	if (package_create(&c, &path, &f) != 0) {
+		printf("%s\n", f.text);
+		exit(1);
+	}
+	run("rm -rf %s%s", folder, "");
+	free(path);
+	free(text);
+	free(folder);
+	free(template);
+	free(repo);
+}
+
+static void
+make_packages(const struct secret *s)
+{
+	char *files = in_work("files"), *big = mem_alloc(200001);
+
+	memset(big, 'b', 200000);
+	put(files, "usr/bin/a", "program of a, 1", 0755);
+	put(files, "usr/share/a/same", "same", 0644);
+	put(files, "usr/share/a/going/x", "goes with its folder", 0644);
+	put(files, "usr/share/a/big", big, 0644);
+	put(files, "etc/a.conf", "a=1", 0644);
+	put(files, "etc/changed.conf", "c=1", 0644);
+	run("ln -s a %s/usr/bin/l%s", files, "");
+	make("a", "1-1", "needs b\nconfig etc/a.conf\nconfig etc/changed.conf\n", s);
+	put(files, "usr/lib/b", "library of b, 1", 0644);
+	make("b", "1-1", "", s);
+	big[7] = 'c';
+	put(files, "usr/bin/a", "program of a, 2, longer", 0750);
+	put(files, "usr/share/a/same", "same", 0600);
+	put(files, "usr/share/a/big", big, 0644);
+	put(files, "usr/share/a/coming/y/z", "comes with its folders", 0644);
+	put(files, "etc/a.conf", "a=2", 0644);
+	put(files, "etc/changed.conf", "c=2", 0644);
+	run("ln -s ../bin/a %s/usr/bin/l%s", files, "");
+	make("a", "2-1", "needs b>=2\nconfig etc/a.conf\nconfig etc/changed.conf\n", s);
+	put(files, "usr/lib/b", "library of b, 2", 0644);
+	put(files, "usr/lib/b.empty", "", 0644);
+	make("b", "2-1", "", s);
+	free(files);
+	free(big);
+}
+
+/* ---- transactions, each in a process of its own ---- */
+
+struct deed {
+	const char *name;
+	enum request_kind kind;
+	const char *what;	/* NULL: recovery only */
+};
+
+static int
+do_deed(const char *root_name, const struct deed *d, const char *boot, struct fault *f)
+{
+	char *path = in_work(root_name);
+	struct root_options o = {.path = path, .arch = "any", .boot_id = boot, .write = true};
+	struct root r;
+	struct repos repos = {0};
+	struct request q = {.kind = d->kind};
+	struct plan p = {0};
+	int status = root_open(&r, &o, f);
+
+	if (status == 0 && d->what != NULL) {
+		if (d->what[0] != '\0')
+			list_add(&q.names, d->what);
+		status = repos_load(&r, &repos, false, f);
+		if (status == 0)
+			status = solve(&r, &q, &repos, &p, f);
+		if (status == 0)
+			status = transaction_run(&r, &p, d->name, false, f);
+	}
+	plan_free(&p);
+	list_free(&q.names);
+	repos_free(&repos);
+	root_close(&r);
+	free(path);
+	return status;
+}
+
+/* The steps it took if it ended well; 0 if it died as told. */
+static unsigned long
+in_child(const char *root_name, const struct deed *d, const char *boot, unsigned long step, enum death death)
+{
+	int ends[2], status;
+	unsigned long steps = 0;
+
+	if (pipe(ends) != 0)
+		exit(1);
+	fflush(stdout);
+	pid_t child = fork();
+
+	if (child == 0) {
+		struct fault f = {0};
+
+		disk_calls_arm(step, death);
+		int result = do_deed(root_name, d, boot, &f);
+
+		steps = disk_calls_count();
+		disk_calls_arm(0, DEATH_KILL);
+		if (result != 0) {
+			printf("%s: %s\n", d->name, f.text);
+			fflush(stdout);
+		}
+		(void)!write(ends[1], &steps, sizeof(steps));
+		_exit(result);
+	}
+	close(ends[1]);
+	bool told = read(ends[0], &steps, sizeof(steps)) == sizeof(steps);
+
+	close(ends[0]);
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) ||
+	    (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != DEATH_STATUS)) {
+		check(false, "%s: ended with status %d at step %lu", d->name, status, step);
+		return steps ? steps : 1;
+	}
+	return told ? steps : 0;
+}
+
+/* ---- what a root is ---- */
+
+static int
+no_dots(const struct dirent *e)
+{
+	return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+}
+
+static void
+describe(struct buffer *b, const char *path, const char *below)
+{
+	char *whole = text_format("%s/%s", path, below), target[4096];
+	struct dirent **names;
+	struct stat st;
+	int n;
+
+	if (lstat(whole, &st) != 0 || strcmp(below, "var") == 0) {
+		free(whole);
+		return;
+	}
+	buffer_format(b, "%s %o %u %u ", below, st.st_mode, st.st_uid, st.st_gid);
+	if (S_ISLNK(st.st_mode)) {
+		ssize_t length = readlink(whole, target, sizeof(target) - 1);
+
+		target[length > 0 ? length : 0] = '\0';
+		buffer_format(b, "-> %s\n", target);
+	} else if (S_ISREG(st.st_mode)) {
+		struct buffer content = {0};
+		struct fault f;
+
+		file_read(whole, 1 << 24, &content, &f);
+		buffer_format(b, "%zu %lld:", content.length, (long long)st.st_mtim.tv_sec);
+		buffer_add(b, content.data, content.length);
+		buffer_text(b, "\n");
+		buffer_free(&content);
+	} else {
+		buffer_text(b, "\n");
+		n = scandir(whole, &names, no_dots, alphasort);
+		for (int i = 0; i < n; i++) {
+			char *next = below[0] ? text_format("%s/%s", below, names[i]->d_name) : text_dup(names[i]->d_name);
+
+			describe(b, path, next);
+			free(next);
+			free(names[i]);
+		}
+		if (n >= 0)
+			free(names);
+	}
+	free(whole);
+}
+
+static void
+describe_rows(struct root *r, struct buffer *b, const char *sql)
+{
+	sqlite3_stmt *s = sql_query(r, sql, "");
+
+	while (sql_row(s)) {
+		for (int i = 0; i < sqlite3_column_count(s); i++)
+			buffer_format(b, "%s|", sql_text(s, i));
+		buffer_text(b, "\n");
+	}
+}
+
+static void
+count_difference(void *context, const char *package, const char *path, const char *what)
+{
+	(void)package;
+	(void)path;
+	(void)what;
+	*(unsigned *)context += 1;
+}
+
+/* Disk and database; and *wrong: what pkg verify finds. */
+static char *
+state(const char *root_name, unsigned *wrong)
+{
+	char *path = in_work(root_name);
+	struct root_options o = {.path = path, .arch = "any"};
+	struct buffer b = {0};
+	struct fault f = {0};
+	struct root r;
+
+	*wrong = 0;
+	describe(&b, path, "");
+	if (root_open(&r, &o, &f) != 0) {
+		check(false, "state: %s", f.text);
+	} else if (r.db != NULL) {
+		describe_rows(&r, &b, "SELECT name, version, automatic, header FROM package ORDER BY 1");
+		describe_rows(&r, &b, "SELECT path, package, mode, size, hex(hash), target, config FROM file ORDER BY 1");
+		describe_rows(&r, &b, "SELECT path, package, mode FROM folder ORDER BY 1, 2");
+		describe_rows(&r, &b, "SELECT package, old, new FROM change ORDER BY history, package");
+		if (verify_package(&r, "a", count_difference, wrong, &f) == 0)
+			verify_package(&r, "b", count_difference, wrong, &f);
+	}
+	root_close(&r);
+	free(path);
+	return b.data;
+}
+
+static void
+restore(const char *base)
+{
+	char *from = in_work(base), *to = in_work("root");
+
+	run("rm -rf %s%s", to, "");
+	run("cp -a %s %s", from, to);
+	free(from);
+	free(to);
+}
+
+static const struct deed recovery = {"recover", REQUEST_INSTALL, NULL};
+
+struct verdicts {
+	const char *before, *after;
+	bool seen_after;
+	unsigned damaged;
+};
+
+/* The state after a death and a recovery. */
+static void
+judge(struct verdicts *v, const struct deed *d, unsigned long step, enum death death)
+{
+	unsigned wrong;
+	char *now = state("root", &wrong);
+	bool before = strcmp(now, v->before) == 0, after = strcmp(now, v->after) == 0;
+
+	states_seen++;
+	if (death == DEATH_NO_SYNC) {
+		v->damaged += !before && !after;
+	} else {
+		check(before || after, "%s, death %d at step %lu: a mixture", d->name, death, step);
+		check(wrong == 0, "%s, death %d at step %lu: verify finds %u", d->name, death, step, wrong);
+		check(!(v->seen_after && before), "%s, death %d at step %lu: back to before", d->name, death, step);
+		v->seen_after = v->seen_after || after;
+	}
+	free(now);
+}
+
+/* LONG=1 dies at every step; make test at some of them. */
+static unsigned long
+stride(void)
+{
+	const char *l = getenv("LONG");
+
+	return l != NULL && strcmp(l, "1") == 0 ? 1 : 7;
+}
+
+static void
+die_everywhere(const char *base, const struct deed *d, struct verdicts *v, enum death death)
+{
+	/* After a loss of power the machine starts anew, after a kill it does not. */
+	const char *next_boot = death == DEATH_KILL ? "boot1" : "boot2";
+	unsigned long step = 1;
+
+	v->seen_after = false;
+	for (;; step += stride()) {
+		restore(base);
+		if (in_child("root", d, "boot1", step, death) != 0)
+			break;
+		in_child("root", &recovery, next_boot, 0, DEATH_KILL);
+		judge(v, d, step, death);
+		if (failed > 20)
+			return;
+	}
+	if (death == DEATH_NO_SYNC)
+		return;
+	check(v->seen_after, "%s: no death left the new state", d->name);
+	/* It was whole: power fails after success. */
+	judge(v, d, step, death);
+	/* Deaths in recovery, after some deaths in the transaction. */
+	for (unsigned long k = step > 40 ? step - 40 : 1; k < step; k += 9 * stride()) {
+		for (unsigned long j = 1;; j += stride()) {
+			restore(base);
+			in_child("root", d, "boot1", k, death);
+			if (in_child("root", &recovery, next_boot, j, death) != 0)
+				break;
+			in_child("root", &recovery, "boot3", 0, DEATH_KILL);
+			v->seen_after = false;
+			judge(v, d, k * 1000 + j, death);
+			if (failed > 20)
+				return;
+		}
+	}
+}
+
+static void
+test_deed(const char *base, const char *result, const struct deed *d)
+{
+	unsigned wrong;
+	unsigned long first = states_seen;
+	struct verdicts v = {0};
+	char *before, *after;
+
+	restore(base);
+	before = state("root", &wrong);
+	unsigned long steps = in_child("root", d, "boot1", 0, DEATH_KILL);
+
+	/* The next run strikes the list off; the state must not change by it. */
+	in_child("root", &recovery, "boot1", 0, DEATH_KILL);
+	after = state("root", &wrong);
+	check(steps != 0 && wrong == 0 && strcmp(before, after) != 0, "%s does something", d->name);
+	char *from = in_work("root"), *to = in_work(result);
+
+	run("cp -a %s %s", from, to);
+	v.before = before;
+	v.after = after;
+	die_everywhere(base, d, &v, DEATH_KILL);
+	die_everywhere(base, d, &v, DEATH_POWER);
+	v.damaged = 0;
+	if (d->kind != REQUEST_REMOVE) {
+		die_everywhere(base, d, &v, DEATH_NO_SYNC);
+		check(v.damaged != 0, "%s: without syncfs there must be damage", d->name);
+	}
+	printf("%s: %lu steps, %lu states, %u damaged where syncfs does nothing\n", d->name, steps, states_seen - first,
+	    v.damaged);
+	fflush(stdout);
+	free(before);
+	free(after);
+	free(from);
+	free(to);
+}
+
+static void
+prepare(void)
+{
+	char *repo = in_work("repo"), *key = in_work("key"), *secret_path = in_work("key.key"), *root = in_work("empty");
+	char *keys = text_format("%s/etc/pkg/keys", root), *repos = text_format("main %s\n", repo);
+	struct secret secret;
+	struct index made;
+	struct fault f = {0};
+
+	if (folders_make(repo) != 0 || folders_make(keys) != 0 || key_make(key, &f) != 0 ||
+	    secret_load(&secret, secret_path, &f) != 0) {
+		printf("cannot prepare: %s\n", f.text);
+		exit(1);
+	}
+	make_packages(&secret);
+	check(index_build(repo, &secret, (uint64_t)time(NULL), 90, &made, &f) == 0, "index: %s", f.text);
+	index_free(&made);
+	run("cp %s.pub %s/", key, keys);
+	put(root, "etc/pkg/repos", repos, 0644);
+	put(root, "usr/share/mine", "of nobody", 0644);
+	/* The database is there, so that every death is one within a transaction. */
+	in_child("empty", &recovery, "boot1", 0, DEATH_KILL);
+	free(repo);
+	free(key);
+	free(secret_path);
+	free(root);
+	free(keys);
+	free(repos);
+}
+
+int
+main(void)
+{
+	static const struct deed install = {"install", REQUEST_INSTALL, "a=1-1"};
+	static const struct deed upgrade = {"upgrade", REQUEST_UPGRADE, ""};
+	static const struct deed removal = {"remove", REQUEST_REMOVE, "a"};
+	char shm[] = "/dev/shm/pkg-crash-XXXXXX", tmp[] = "/tmp/pkg-crash-XXXXXX";
+
+	if (sodium_init() < 0)
+		return 1;
+	umask(022);
+	work = mkdtemp(shm);
+	if (work == NULL)
+		work = mkdtemp(tmp);
+	if (work == NULL)
+		return 1;
+	prepare();
+	test_deed("empty", "installed", &install);
+	/* Somebody edits a configuration file in between. */
+	put(work, "installed/etc/changed.conf", "c=mine", 0644);
+	if (failed == 0)
+		test_deed("installed", "upgraded", &upgrade);
+	if (failed == 0)
+		test_deed("upgraded", "removed", &removal);
+	run("rm -rf %s%s", work, "");
+	printf("%lu deaths, each followed by the old or the new state\n", states_seen);
+	printf("%u passed, %u failed\n", passed, failed);
+	return failed != 0;
+}
