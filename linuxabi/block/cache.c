@@ -5,8 +5,9 @@
  * pages lie where devices reach them (io.h).
  *
  * Stale contents: what is read from the disk may be overtaken by somebody who changes
- * the disk beside the cache.  He raises `generation` when he is done, and a page
- * that was read under another generation does not enter.
+ * the disk beside the cache, or by a page that entered meanwhile, was written back and
+ * forgotten.  Both raise the `generation` of their stretch of the disk, and a page that
+ * was read under another generation does not enter.
  *
  * Lost contents: a page leaves the tree only when it is clean and the tree has the only
  * reference, both seen with mapping.lock held (mapping_forget).  Who writes holds a
@@ -37,11 +38,19 @@ page_bytes(const struct blk_medium *m, uint64_t index)
 	return (uint32_t)min(m->size - (index << PAGE_SHIFT), (uint64_t)PAGE_SIZE);
 }
 
+/* mapping.lock is held. */
+static uint32_t *
+generation_of(struct blk_medium *m, uint64_t index)
+{
+	return &m->generation[(index >> GENERATION_SHIFT) % GENERATIONS];
+}
+
 /* ---- dirty pages; mapping.lock is held ---- */
 
 static void
 dirty_add(struct blk_medium *m, struct page *p)
 {
+	p->private_ = 1;		/* once newer than what may have been read before */
 	if (page_state_set(p, PS_DIRTY) & PS_DIRTY)
 		return;
 	if (m->dirty++ == 0) {
@@ -80,6 +89,15 @@ cache_ready(struct mapping *map, struct page *p)
 	(void)map;
 	page_state_clear(p, PS_COLD);
 	return 0;
+}
+
+/* mapping.lock is held, and the page leaves. */
+static bool
+cache_forget(struct mapping *map, struct page *p)
+{
+	if (p->private_ != 0)
+		(*generation_of(container_of(map, struct blk_medium, mapping), p->index))++;
+	return true;
 }
 
 static struct page *
@@ -182,13 +200,32 @@ is_cached(struct blk_medium *m, uint64_t index)
 	return there;
 }
 
-static void
-enter(struct blk_medium *m, uint64_t index, struct page *p, uint64_t generation)
+/* As mapping_insert, if nothing has overtaken it. */
+static int
+enter(struct blk_medium *m, uint64_t index, struct page *p, const uint32_t *generation)
 {
-	spin_lock(&m->fill_lock);
-	if (m->generation == generation && !m->gone)
-		(void)mapping_insert(&m->mapping, index, p);	/* no memory, or somebody was faster */
-	spin_unlock(&m->fill_lock);
+	struct mapping *map = &m->mapping;
+	int r = 0;
+
+	spin_lock(&map->lock);
+	if (m->gone)
+		r = -EIO;
+	else if (radix_get(&map->tree, index) != NULL)
+		r = -EEXIST;
+	else if (generation != NULL && *generation_of(m, index) != *generation)
+		r = -EAGAIN;
+	else
+		r = radix_set(&map->tree, index, p);
+	if (r == 0) {
+		page_get(p);
+		p->mapping = map;
+		p->index = index;
+		map->page_count++;
+	}
+	spin_unlock(&map->lock);
+	if (r == 0)
+		pages_account(PAGES_CACHED, 1);
+	return r;
 }
 
 /*
@@ -199,13 +236,14 @@ static long
 fill_range(struct blk_medium *m, uint64_t first, unsigned count)
 {
 	struct fill f = { .medium = m, .first = first };
-	uint64_t generation;
+	uint32_t generation[2];		/* a run is no longer than a stretch: it lies in two at most */
 	struct blk_op op;
 	long r;
 
-	spin_lock(&m->fill_lock);
-	generation = m->generation;
-	spin_unlock(&m->fill_lock);
+	spin_lock(&m->mapping.lock);
+	generation[0] = *generation_of(m, first);
+	generation[1] = *generation_of(m, first + count - 1);
+	spin_unlock(&m->mapping.lock);
 	op_begin(&op, m, BLOCK_READ, 0);
 	op.failed = fill_failed;
 	op.arg = &f;
@@ -221,8 +259,10 @@ fill_range(struct blk_medium *m, uint64_t first, unsigned count)
 	for (unsigned i = 0; i < f.count; i++) {
 		if (f.page[i] == NULL)
 			continue;
+		/* no memory, or somebody was faster: it is looked up again */
 		if (!f.bad[i])
-			enter(m, first + i, f.page[i], generation);
+			(void)enter(m, first + i, f.page[i],
+			    &generation[(first + i) >> GENERATION_SHIFT != first >> GENERATION_SHIFT]);
 		page_put(f.page[i]);
 	}
 	if (f.count == 0)
@@ -264,7 +304,8 @@ cache_get_page(struct mapping *map, uint64_t index, bool create)
 }
 
 static const struct mapping_ops cache_ops = {
-	.get_page = cache_get_page, .dirty = cache_dirty, .ready = cache_ready, .write_back = cache_write_back,
+	.get_page = cache_get_page, .dirty = cache_dirty, .ready = cache_ready, .forget = cache_forget,
+	.write_back = cache_write_back,
 };
 
 /* ---- writing into it ---- */
@@ -292,9 +333,7 @@ write_new(struct blk_medium *m, uint64_t index, struct uio *u)
 		return -ENOMEM;
 	moved = uio_get(u, page_virt(p), PAGE_SIZE);
 	if (moved == PAGE_SIZE) {
-		spin_lock(&m->fill_lock);
-		r = m->gone ? -EIO : mapping_insert(&m->mapping, index, p);
-		spin_unlock(&m->fill_lock);
+		r = enter(m, index, p, NULL);
 		if (r == 0)
 			mark_dirty(m, p);
 		if (r != -EEXIST) {
@@ -341,12 +380,12 @@ cache_balance(struct blk_medium *m)
 /* ---- writing it back ---- */
 
 bool
-cache_is_dirty(struct blk_medium *m, uint64_t first, uint64_t last)
+cache_is_newer(struct blk_medium *m, uint64_t first, uint64_t last)
 {
 	bool dirty;
 
 	spin_lock(&m->mapping.lock);
-	dirty = m->dirty != 0 && m->dirty_first <= bytes_to_page(last) && m->dirty_last >= bytes_to_page(first);
+	dirty = m->writing || (m->dirty != 0 && m->dirty_first <= bytes_to_page(last) && m->dirty_last >= bytes_to_page(first));
 	spin_unlock(&m->mapping.lock);
 	return dirty;
 }
@@ -386,15 +425,18 @@ collect(struct blk_medium *m, uint64_t *at, uint64_t last, struct page **out, bo
 		if (--m->dirty == 0)
 			break;
 	}
+	m->writing = n != 0;
 	spin_unlock(&m->mapping.lock);
 	return n;
 }
 
-/* Between passes of the whole disk the range may be made as small as it is. */
+/* All that was collected is on the disk.  What became dirty during a pass of everything is
+ * younger than the pass. */
 static void
-narrow(struct blk_medium *m, uint64_t first, uint64_t last)
+pass_end(struct blk_medium *m, uint64_t first, uint64_t last)
 {
 	spin_lock(&m->mapping.lock);
+	m->writing = false;
 	if (m->dirty != 0 && first <= m->dirty_first && last >= m->dirty_last)
 		m->dirty_since_ns = clock_monotonic();
 	spin_unlock(&m->mapping.lock);
@@ -443,18 +485,33 @@ cache_flush(struct blk_medium *m, uint64_t first, uint64_t last)
 		}
 		cond_resched();
 	}
-	narrow(m, bytes_to_page(first), end);
+	pass_end(m, bytes_to_page(first), end);
 	mutex_unlock(&m->writeback);
 }
 
 /* ---- changes beside it ---- */
 
-void
-cache_new_generation(struct blk_medium *m)
+uint64_t
+cache_generation(struct blk_medium *m, uint64_t first, uint64_t last)
 {
-	spin_lock(&m->fill_lock);
-	m->generation++;
-	spin_unlock(&m->fill_lock);
+	uint64_t from = bytes_to_page(first) >> GENERATION_SHIFT, to = bytes_to_page(last) >> GENERATION_SHIFT, sum = 0;
+
+	spin_lock(&m->mapping.lock);
+	for (uint64_t i = 0; i <= to - from && i < GENERATIONS; i++)
+		sum += m->generation[(from + i) % GENERATIONS];
+	spin_unlock(&m->mapping.lock);
+	return sum;
+}
+
+void
+cache_new_generation(struct blk_medium *m, uint64_t first, uint64_t last)
+{
+	uint64_t from = bytes_to_page(first) >> GENERATION_SHIFT, to = bytes_to_page(last) >> GENERATION_SHIFT;
+
+	spin_lock(&m->mapping.lock);
+	for (uint64_t i = 0; i <= to - from && i < GENERATIONS; i++)
+		m->generation[(from + i) % GENERATIONS]++;
+	spin_unlock(&m->mapping.lock);
 }
 
 /*
@@ -515,7 +572,6 @@ cache_init(struct blk_medium *m)
 	m->inode->mapping = &m->mapping;
 	m->inode->private_ = m;
 	m->inode->ops = &cache_inode_ops;
-	spin_init(&m->fill_lock, 49);
 	mutex_init(&m->writeback, 28);
 	return true;
 }
@@ -526,9 +582,9 @@ cache_gone(struct blk_medium *m)
 {
 	uint64_t lost;
 
-	spin_lock(&m->fill_lock);
+	spin_lock(&m->mapping.lock);
 	WRITE_ONCE(m->gone, true);
-	spin_unlock(&m->fill_lock);
+	spin_unlock(&m->mapping.lock);
 	WRITE_ONCE(m->inode->size, 0);
 	mutex_lock(&m->writeback);
 	spin_lock(&m->mapping.lock);

@@ -3,9 +3,8 @@
  * Input and output beside the cache: O_DIRECT, zeroing, discarding.  A program's own pages
  * are never within a device's reach, so the data pass through pages that are.
  *
- * The cache stays right: what is dirty in it reaches the disk before a direct read, and
- * a direct write changes the pages that are cached, and writes those once more if it
- * met any (an older state may have been under way).
+ * The cache stays right: what is dirty in it, or under way, reaches the disk before a
+ * direct read, and a direct write changes the pages that are cached.
  */
 #include "internal.h"
 
@@ -57,7 +56,7 @@ read_piece(struct blk_medium *m, struct bounce *b, struct uio *u, uint64_t posit
 	size_t done = 0;
 	long r;
 
-	if (cache_is_dirty(m, position, position + bytes - 1))
+	if (cache_is_newer(m, position, position + bytes - 1))
 		cache_flush(m, position, position + bytes - 1);
 	r = bounce_move(m, b, position, bytes, BLOCK_READ);
 	if (r != 0)
@@ -72,15 +71,42 @@ read_piece(struct blk_medium *m, struct bounce *b, struct uio *u, uint64_t posit
 	return (ssize_t)done;
 }
 
-/* Pages of the range that are cached get the new contents, and go to the disk once more. */
+/* Pages of the range that are cached get the new contents. */
 static void
 written_beside(struct blk_medium *m, struct bounce *b, uint64_t position, size_t bytes)
 {
-	cache_new_generation(m);
+	cache_new_generation(m, position, position + bytes - 1);
 	for (unsigned i = 0; (size_t)i * PAGE_SIZE < bytes; i++)
 		cache_changed(m, position + (uint64_t)i * PAGE_SIZE, b->page[i], piece(bytes, i));
-	if (cache_is_dirty(m, position, position + bytes - 1))
-		cache_flush(m, position, position + bytes - 1);
+}
+
+/*
+ * A page of the range that somebody writes back meanwhile, with what it had before, may reach the
+ * disk after us.  If it is still cached it gets the new contents and goes once more.  If
+ * it was forgotten, the generation tells; then we go once more, with no write-back under way.
+ * What failed may be on the disk in part, so the cache is changed then, too.
+ */
+static long
+write_range(struct blk_medium *m, struct bounce *b, uint64_t position, size_t bytes)
+{
+	uint64_t last = position + bytes - 1;
+	uint64_t before = cache_generation(m, position, last);
+	long r;
+
+	if (cache_is_newer(m, position, last))
+		cache_flush(m, position, last);
+	r = bounce_move(m, b, position, bytes, BLOCK_WRITE);
+	if (cache_generation(m, position, last) != before) {
+		mutex_lock(&m->writeback);
+		r = bounce_move(m, b, position, bytes, BLOCK_WRITE);
+		written_beside(m, b, position, bytes);
+		mutex_unlock(&m->writeback);
+	} else {
+		written_beside(m, b, position, bytes);
+	}
+	if (cache_is_newer(m, position, last))
+		cache_flush(m, position, last);
+	return r;
 }
 
 /* Whole blocks that could be read from the program; the rest of them is not written. */
@@ -100,9 +126,7 @@ write_piece(struct blk_medium *m, struct bounce *b, struct uio *u, uint64_t posi
 	got -= got % m->facts.block_size;
 	if (got == 0)
 		return -EFAULT;
-	r = bounce_move(m, b, position, got, BLOCK_WRITE);
-	/* also what failed may be on the disk in part */
-	written_beside(m, b, position, got);
+	r = write_range(m, b, position, got);
 	return r != 0 ? r : (ssize_t)got;
 }
 
@@ -204,6 +228,20 @@ zero_by_device(struct blk_medium *m, uint64_t position, uint64_t bytes)
 	return op_end(&op);
 }
 
+static void
+zeroed_beside(struct blk_medium *m, uint64_t position, uint64_t bytes)
+{
+	cache_new_generation(m, position, position + bytes - 1);
+	for (uint64_t at = 0; at < bytes && READ_ONCE(m->mapping.page_count) != 0; ) {
+		size_t n = (size_t)min(bytes - at, (uint64_t)PAGE_SIZE - ((position + at) & (PAGE_SIZE - 1)));
+
+		cache_changed(m, position + at, NULL, n);
+		at += n;
+		if (at % (1 << 24) < PAGE_SIZE)
+			cond_resched();
+	}
+}
+
 long
 direct_zero(struct blk_dev *d, uint64_t pos, uint64_t bytes, bool fallback)
 {
@@ -214,23 +252,16 @@ direct_zero(struct blk_dev *d, uint64_t pos, uint64_t bytes, bool fallback)
 	if (bytes == 0)
 		return 0;
 	cache_flush(m, position, last);
+	cache_drop(m, position, last);		/* so that few are left to be changed */
+	mutex_lock(&m->writeback);		/* nothing older gets there after us */
 	if (m->facts.flags & BLOCK_HAS_ZEROES)
 		r = zero_by_device(m, position, bytes);
 	if (r == -EOPNOTSUPP && fallback)
 		r = zero_by_writing(m, position, bytes);
-	if (r == -EOPNOTSUPP)
-		return r;
-	cache_new_generation(m);
-	cache_drop(m, position, last);		/* so that few are left to be changed */
-	for (uint64_t at = 0; at < bytes && READ_ONCE(m->mapping.page_count) != 0; ) {
-		size_t n = (size_t)min(bytes - at, (uint64_t)PAGE_SIZE - ((position + at) & (PAGE_SIZE - 1)));
-
-		cache_changed(m, position + at, NULL, n);
-		at += n;
-		if (at % (1 << 24) < PAGE_SIZE)
-			cond_resched();
-	}
-	if (cache_is_dirty(m, position, last))
+	if (r != -EOPNOTSUPP)
+		zeroed_beside(m, position, bytes);
+	mutex_unlock(&m->writeback);
+	if (cache_is_newer(m, position, last))
 		cache_flush(m, position, last);
 	return r;
 }
@@ -254,7 +285,7 @@ direct_discard(struct blk_dev *d, uint64_t pos, uint64_t bytes)
 	op_begin(&op, m, BLOCK_DISCARD, 0);
 	op_range(&op, position, bytes);
 	r = op_end(&op);
-	cache_new_generation(m);
+	cache_new_generation(m, position, position + bytes - 1);
 	cache_drop(m, position, position + bytes - 1);
 	return r;
 }

@@ -841,7 +841,7 @@ dev_forget(struct blk_dev *d)
 	cache_flush(d->medium, d->start, last);
 	(void)blk_flush(d->medium);
 	cache_drop(d->medium, d->start, last);
-	cache_new_generation(d->medium);
+	cache_new_generation(d->medium, d->start, last);
 }
 
 static long

@@ -11,8 +11,7 @@
  *   13 disk->mutex		what the disk has in it, its devices, who has them open
  *   14 naming			no two disks take the same name
  *   28 medium->writeback	one pass of write-back at a time
- *   49 medium->fill_lock	generation
- *   50 medium->mapping.lock	the tree, dirty pages' counts
+ *   50 medium->mapping.lock	the tree, dirty pages' counts, generations
  *   50 devs_lock		lists of devices, disk->medium, device numbers, claims by GUID
  *   76 disk->lock (irq)	the channel, its requests, statistics
  */
@@ -34,7 +33,9 @@ enum {
 	DIRECT_PAGES = 128,		/* moved at once without the cache */
 	AHEAD_SECTORS = 256,		/* default read-ahead */
 	LINKS_MAX = 8,			/* names of a device below /dev/disk */
+	GENERATIONS = 64, GENERATION_SHIFT = 7,	/* pages that share one */
 };
+_Static_assert(FILL_PAGES <= 1 << GENERATION_SHIFT, "what is read at once lies in two stretches");
 #define FLUSH_NS	5000000000ULL	/* dirty data are no older than this */
 
 struct blk_disk;
@@ -130,10 +131,10 @@ struct blk_medium {
 	/* cache.c */
 	struct inode *inode;		/* nobody's but the mapping's: its size */
 	struct mapping mapping;
-	spinlock_t fill_lock;
-	uint64_t generation;		/* counts what makes contents read before stale */
+	uint32_t generation[GENERATIONS];	/* of stretches; count what makes contents read before stale */
 	struct mutex writeback;
-	uint64_t dirty;			/* pages; with the next three under mapping.lock */
+	uint64_t dirty;			/* pages; with the next four under mapping.lock */
+	bool writing;			/* some are on their way, and count as clean */
 	uint64_t dirty_first, dirty_last;
 	uint64_t dirty_since_ns;
 	bool flush_now;			/* memory is short */
@@ -215,9 +216,11 @@ void cache_flush(struct blk_medium *, uint64_t first, uint64_t last);	/* bytes, 
 void cache_drop(struct blk_medium *, uint64_t first, uint64_t last);	/* what is clean and not in use */
 /* The disk has new contents in this range (NULL: zeros); pages that are cached get them, too. */
 void cache_changed(struct blk_medium *, uint64_t position, const struct page *, size_t bytes);
+uint64_t cache_generation(struct blk_medium *, uint64_t first, uint64_t last);	/* rises when one in the range does */
 /* What was read before this moment is not to be cached. */
-void cache_new_generation(struct blk_medium *);
-bool cache_is_dirty(struct blk_medium *, uint64_t first, uint64_t last);
+void cache_new_generation(struct blk_medium *, uint64_t first, uint64_t last);
+/* May the cache have contents that are not on the disk yet, be they on their way? */
+bool cache_is_newer(struct blk_medium *, uint64_t first, uint64_t last);
 /* A lent page.  NULL: there is none, whatever is forgotten; IF_THERE: nor can one be had soon. */
 enum need { BY_ALL_MEANS, IF_THERE };
 struct page *cache_page_alloc(enum need);

@@ -344,6 +344,24 @@ zeros_are_zeros(void)
 
 /* ---- several at once ---- */
 
+/* Says what is wrong before it fails: where, how much of it, what stands there. */
+static void
+expect_same(const unsigned char *got, const unsigned char *want, size_t n, uint64_t position, const char *how)
+{
+	size_t first = 0, last = n;
+
+	if (memcmp(got, want, n) == 0)
+		return;
+	while (got[first] == want[first])
+		first++;
+	while (got[last - 1] == want[last - 1])
+		last--;
+	printf("%s: bytes %#llx to %#llx of reading %#llx to %#llx; %02x %02x for %02x %02x\n", how,
+		(unsigned long long)(position + first), (unsigned long long)(position + last), (unsigned long long)position,
+		(unsigned long long)(position + n), got[first], got[last - 1], want[first], want[last - 1]);
+	EQUAL(first, n);
+}
+
 /* Each has an area of its own, not on page boundaries, and knows what is in it. */
 static void
 work(unsigned n)
@@ -368,7 +386,7 @@ work(unsigned n)
 			EQUAL(pwrite(fds[direct], b, len, (off_t)(base + at)), len);
 		} else {
 			EQUAL(pread(fds[direct], b, len, (off_t)(base + at)), len);
-			EQUAL(memcmp(b, model + at, len), 0);
+			expect_same(b, model + at, len, base + at, direct ? "direct" : "cached");
 		}
 		if (next_random(&seed) % 16 == 0)
 			EQUAL(fsync(fds[0]), 0);
@@ -378,7 +396,7 @@ work(unsigned n)
 	EQUAL(fsync(fds[0]), 0);
 	for (size_t at = 0; at < AREA; at += 64 * KIB) {
 		EQUAL(pread(fds[1], b, 64 * KIB, (off_t)(base + at)), 64 * KIB);
-		EQUAL(memcmp(b, model + at, 64 * KIB), 0);
+		expect_same(b, model + at, 64 * KIB, base + at, "at the end");
 	}
 }
 

@@ -595,7 +595,8 @@ little_memory_is_enough(void)
 
 /* Another task, while the one sleeps: the read has its data already, and they are old when they come. */
 static uint64_t intruder_fd, intruder_range[2];
-static bool intruder_zeroes;
+static unsigned intruder_way;
+static uint64_t cached_fd;
 static void (*usual_hook)(void);
 
 static void
@@ -603,10 +604,17 @@ intrude(void)
 {
 	host_wait_hook = usual_hook;
 	CHECK(mock_serve(0));
-	if (intruder_zeroes)
-		EXPECT(ioctl_(intruder_fd, BLKZEROOUT, intruder_range), 0);
-	else
+	switch (intruder_way) {
+	case 0:
 		EXPECT(sys_pwrite64(intruder_fd, U(buffer + 65536), 4096, 8192), 4096);
+		break;
+	case 1:
+		EXPECT(ioctl_(intruder_fd, BLKZEROOUT, intruder_range), 0);
+		break;
+	default:		/* through the cache, and out of it */
+		EXPECT(sys_pwrite64(cached_fd, U(buffer + 65536), 4096, 8192), 4096);
+		EXPECT(ioctl_(cached_fd, BLKFLSBUF, NULL), 0);
+	}
 }
 
 static void
@@ -617,12 +625,13 @@ what_was_read_too_early_is_not_kept(void)
 	disk_ready(DISK_BLOCKS, 512);
 	usual_hook = host_wait_hook;
 	fd = open_dev("/dev/vda1", O_RDWR);
+	cached_fd = open_dev("/dev/vda1", O_RDWR);
 	intruder_fd = open_dev("/dev/vda1", O_RDWR | O_DIRECT);
-	for (unsigned round = 0; round < 2; round++) {
-		intruder_zeroes = round == 1;
+	for (unsigned round = 0; round < 3; round++) {
+		intruder_way = round;
 		intruder_range[0] = 8192;
 		intruder_range[1] = 4096;
-		memset(buffer + 65536, round == 0 ? 0x77 : 0, 4096);
+		memset(buffer + 65536, round == 1 ? 0 : 0x77 + (int)round, 4096);
 		EXPECT(ioctl_(fd, BLKFLSBUF, NULL), 0);
 		host_wait_hook = intrude;
 		EXPECT(sys_pread64(fd, U(buffer), 4096, 8192), 4096);
@@ -631,7 +640,40 @@ what_was_read_too_early_is_not_kept(void)
 		CHECK(memcmp(buffer, buffer + 65536, 4096) == 0);
 	}
 	sys_close(fd);
+	sys_close(cached_fd);
 	sys_close(intruder_fd);
+}
+
+/* Pages on their way to the disk are clean already, and not there yet: a direct read has to wait. */
+static bool looked_while_writing;
+
+static void
+look(void)
+{
+	struct blk_medium *m = blk_disks[0].medium;
+
+	host_wait_hook = usual_hook;
+	looked_while_writing = true;
+	EXPECT(m->dirty, 0);
+	CHECK(cache_is_newer(m, 2048 * 512, 2048 * 512));
+}
+
+static void
+what_is_on_its_way_is_waited_for(void)
+{
+	uint64_t fd;
+
+	disk_ready(DISK_BLOCKS, 512);
+	usual_hook = host_wait_hook;
+	fd = open_dev("/dev/vda1", O_RDWR);
+	EXPECT(sys_pwrite64(fd, U(buffer), 4096, 0), 4096);
+	CHECK(cache_is_newer(blk_disks[0].medium, 2048 * 512, 2048 * 512));
+	CHECK(!cache_is_newer(blk_disks[0].medium, 0, 4095));
+	host_wait_hook = look;
+	EXPECT(sys_fsync(fd), 0);
+	CHECK(looked_while_writing);
+	CHECK(!cache_is_newer(blk_disks[0].medium, 2048 * 512, 2048 * 512));
+	sys_close(fd);
 }
 
 static void
@@ -1127,7 +1169,7 @@ static const struct {
 	T(a_disk_and_its_partitions_have_names), T(other_disks_have_linux_numbers), T(a_new_file_system_gets_its_links),
 	T(data_are_what_was_written), T(data_survive_the_driver), T(big_blocks_and_odd_ends_are_right),
 	T(little_memory_is_enough), T(synced_data_survive_a_power_cut), T(old_data_are_written_by_the_thread),
-	T(what_was_read_too_early_is_not_kept), T(reading_on_is_read_ahead), T(errors_are_told_once_and_to_the_right_one),
+	T(what_was_read_too_early_is_not_kept), T(what_is_on_its_way_is_waited_for), T(reading_on_is_read_ahead), T(errors_are_told_once_and_to_the_right_one),
 	T(bad_addresses_and_alignment_are_refused), T(positions_and_sizes), T(a_device_can_zero_by_itself),
 	T(read_only_is_kept), T(exclusive_means_alone), T(claims_forget_what_was_cached), T(partitions_are_read_again),
 	T(a_medium_goes_and_another_comes), T(a_broken_device_says_so),
