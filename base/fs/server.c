@@ -157,6 +157,11 @@ be_born(struct server *s, enum fs_state state)
 
 	s->born = true;
 	store(&ch->server_epoch, ch->server_epoch + 1);
+	/* What was sent while we were on our way went to the old epoch: it comes again.  Orders
+	 * the store of the epoch before the load of tail; pairs with the client's fence
+	 * between its tail and its look at the epoch. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	store(&ch->requests.head, load(&ch->requests.tail));
 	set_state(s, state);
 }
 

@@ -188,7 +188,8 @@ disk_call_start(struct disk_call *k)
 	if (c->dead) {
 		call_fail(k, -EIO);
 		failed = true;
-	} else if (c->recovering && !k->recovery) {
+	} else if (!k->recovery && (c->recovering || disk_client_new_epoch(c))) {
+		c->recovering = c->recovering || disk_client_new_epoch(c);
 		k->state = CALL_WAITING;
 	} else {
 		ring_put(c, k);

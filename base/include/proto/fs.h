@@ -29,8 +29,8 @@
  *
  * Deaths.  The server counts its lives in server_epoch.  A new server takes
  * requests.head = requests.tail, recovers the journal, replays the records of
- * the redo area that were not committed, then raises server_epoch, sets state
- * FS_RECOVERING and rings.  The client takes the answers that are there, sends
+ * the redo area that were not committed, then raises server_epoch, drops what was sent
+ * meanwhile (head = tail once more), sets state FS_RECOVERING and rings.  The client takes the answers that are there, sends
  * FS_HOLD for every inode that it holds without a name, sends its unstable
  * writes again, then FS_RECOVERED, and then every request that has no answer,
  * unchanged, with the `sequence` it had.  The server answers a sequence
