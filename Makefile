@@ -42,7 +42,7 @@ help:
 
 #: make            everything: kernel, loader, base system, ports and a bootable image
 #: make run        boots it in QEMU, serial console on this terminal (Ctrl-A X leaves)
-#: make test       all tests within about 20 minutes;  make test-long: the long forms
+#: make test       all tests within about 35 minutes;  make test-long: the long forms
 #: make check      host tests only;  make -C FOLDER check: one folder's
 #: make bench      instructions per operation (LINUX=1: beside Debian's Linux kernel)
 #: make lint       both compilers, analysers, style;  make format: clang-format on changed lines
