@@ -647,6 +647,7 @@ static void
 medium_update(struct blk_medium *m, const struct block_facts *f)
 {
 	bool read_only = (f->flags & BLOCK_READONLY) != 0;
+	struct probe before;
 	struct blk_dev *d;
 
 	m->facts.flags = f->flags;
@@ -655,8 +656,9 @@ medium_update(struct blk_medium *m, const struct block_facts *f)
 			WRITE_ONCE(d->read_only, true);
 		if (!d->reprobe)
 			continue;
+		before = d->probe;
 		dev_probe(d);
-		names_relink(d);
+		names_relink(d, &before);
 	}
 }
 

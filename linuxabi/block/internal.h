@@ -247,6 +247,6 @@ extern const struct file_ops blk_file_ops;
 void names_init(void);
 void names_publish(struct blk_dev *);
 void names_remove(struct blk_dev *);
-void names_relink(struct blk_dev *);		/* what it says about itself has changed */
+void names_relink(struct blk_dev *, const struct probe *before);	/* it was looked at again */
 
 #endif

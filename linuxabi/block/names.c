@@ -360,21 +360,34 @@ link_encoded(struct blk_dev *d, const char *folder, const char *text)
 	link_add(d, folder, name);
 }
 
+/* By what is written on the device, which may change while it is there. */
+static void
+links_add_content(struct blk_dev *d)
+{
+	link_encoded(d, "by-uuid", d->probe.uuid);
+	link_encoded(d, "by-label", d->probe.label);
+}
+
 static void
 links_add(struct blk_dev *d)
 {
 	link_by_id(d);
 	link_encoded(d, "by-partuuid", d->uuid);
 	link_encoded(d, "by-partlabel", d->label);
-	link_encoded(d, "by-uuid", d->probe.uuid);
-	link_encoded(d, "by-label", d->probe.label);
+	links_add_content(d);
+}
+
+static bool
+link_is_content(const char *path)
+{
+	return strncmp(path, "disk/by-uuid/", 13) == 0 || strncmp(path, "disk/by-label/", 14) == 0;
 }
 
 static void
-links_remove(struct blk_dev *d)
+links_remove(struct blk_dev *d, bool only_content)
 {
 	for (unsigned i = 0; i < LINKS_MAX; i++) {
-		if (d->link[i] == NULL)
+		if (d->link[i] == NULL || (only_content && !link_is_content(d->link[i])))
 			continue;
 		devtmpfs_remove(d->link[i]);
 		kfree(d->link[i]);
@@ -397,13 +410,16 @@ void
 names_remove(struct blk_dev *d)
 {
 	devtmpfs_remove(d->name);
-	links_remove(d);
+	links_remove(d, false);
 	sys_remove(d);
 }
 
+/* Nobody may find a name missing that was there before and is there afterwards. */
 void
-names_relink(struct blk_dev *d)
+names_relink(struct blk_dev *d, const struct probe *before)
 {
-	links_remove(d);
-	links_add(d);
+	if (strcmp(before->uuid, d->probe.uuid) == 0 && strcmp(before->label, d->probe.label) == 0)
+		return;
+	links_remove(d, true);
+	links_add_content(d);
 }

@@ -424,9 +424,10 @@ static void
 a_new_file_system_gets_its_links(void)
 {
 	uint64_t fd;
-	struct stat st;
+	struct stat st, part, same;
 
 	disk_ready(DISK_BLOCKS, 512);
+	EXPECT(t_lstat("/dev/disk/by-partlabel/r\\x2fo", &part), 0);
 	memset(buffer, 0, 4096);
 	put16(buffer + 1024 + 56, 0xef53);
 	memset(buffer + 1024 + 104, 0x11, 16);
@@ -439,6 +440,16 @@ a_new_file_system_gets_its_links(void)
 	expect_link("/dev/disk/by-label/root", "../../vda3");
 	expect_link("/dev/disk/by-uuid/11111111-1111-1111-1111-111111111111", "../../vda3");
 	expect_link("/dev/disk/by-partlabel/r\\x2fo", "../../vda3");
+	/* What did not change was never away: it is the same link. */
+	EXPECT(t_lstat("/dev/disk/by-partlabel/r\\x2fo", &same), 0);
+	EXPECT(same.st_ino, part.st_ino);
+	EXPECT(t_lstat("/dev/disk/by-label/root", &st), 0);
+	fd = open_dev("/dev/vda3", O_RDWR);
+	EXPECT(sys_write(fd, U(buffer), 4096), 4096);
+	sys_close(fd);
+	host_settle();
+	EXPECT(t_lstat("/dev/disk/by-label/root", &same), 0);
+	EXPECT(same.st_ino, st.st_ino);
 }
 
 /* ---- contents ---- */
