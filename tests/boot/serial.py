@@ -48,6 +48,23 @@ def clean(raw):
 	return "\n".join(line for line in text.split("\n") if not LOG.match(line))
 
 
+def after_echo(raw, line):
+	"""
+	What follows the editor's echo of a line.  The echo ends with the line's end, and lines of
+	the log may fall into it.
+	"""
+	squeeze = lambda text: "".join(ESCAPES.sub("", text).split())
+	end, echo, rest, more = squeeze(line)[-30:], "", raw, b"\n"
+	while more:
+		piece, more, rest = rest.partition(b"\n")
+		text = piece.decode(errors="replace").replace("\r", "")
+		if not LOG.match(ESCAPES.sub("", text)):
+			echo += squeeze(text)
+		if echo.endswith(end):
+			return rest
+	return raw.partition(b"\n")[2]
+
+
 class Machine:
 	latest = None			# whose output a failure shows
 
@@ -183,9 +200,10 @@ class Machine:
 		"""Type a line at the prompt; its output and its status."""
 		self.type(line)
 		raw, status = self.prompt(guard)
-		# The editor's echo ends with the first end of line.
-		_, _, output = raw.partition(b"\n")
-		for _ in range(line.count("\n")):
+		if "\n" not in line:
+			return clean(after_echo(raw, line)).strip("\n"), status
+		output = raw
+		for _ in range(line.count("\n") + 1):
 			_, _, output = output.partition(b"\n")
 		return clean(output).strip("\n"), status
 
