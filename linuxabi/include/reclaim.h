@@ -14,9 +14,13 @@
  */
 uint64_t reclaim_pages(uint64_t pages);
 
-/* Memory is short: forget cached pages by chunks and give those back to the
- * allocator; false: there was nothing to be had. */
-bool reclaim_memory(void);
+/*
+ * Memory is short: forget cached pages by chunks and give those back to the
+ * allocator.  RECLAIM_LATER: nothing yet, but there are pages that are dirty, not
+ * yet stable or in use just now; it has waited a little.  That may stay so for ever.
+ */
+enum reclaimed { RECLAIM_NOTHING, RECLAIM_LATER, RECLAIM_SOME };
+enum reclaimed reclaim_memory(void);
 
 /* No inode is held by reclaim any more that had no other reference before: for umount. */
 void reclaim_barrier(void);

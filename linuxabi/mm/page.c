@@ -17,6 +17,7 @@ enum {
 	ORDERS = 11,			/* largest block: 2^10 pages */
 	STACK_BATCH = 32, STACK_HIGH = 96,
 	RESERVE_SHARE = 128, RESERVE_MAX = 1024, RESERVE_MIN = 64,
+	RECLAIM_PATIENCE = 100,		/* fruitless looks, a few milliseconds each, before somebody is killed */
 };
 
 struct page *page_array;
@@ -213,18 +214,23 @@ blocks_take(unsigned order, unsigned flags)
 }
 
 /*
- * Nothing left for a user's request: have somebody killed and wait for what it
- * gives back.  Who is dying itself gets from the reserve, or nothing.
+ * Nothing left for a user's request: take cached pages back, and when that brings
+ * nothing for a while (write-back may be on its way, or may never help), have somebody
+ * killed and wait for what it gives back.  Who is dying itself gets from the reserve, or nothing.
  */
 static struct page *
 take_blocking(unsigned order, unsigned flags)
 {
 	struct page *p = blocks_take(order, flags);
+	unsigned patience = RECLAIM_PATIENCE;
 
 	while (p == NULL && (flags & PG_USER)) {
 		if (signal_fatal_pending(current))
 			return NULL;
-		if (reclaim_memory()) {
+		enum reclaimed r = reclaim_memory();
+
+		if (r == RECLAIM_SOME || (r == RECLAIM_LATER && patience > 0)) {
+			patience = r == RECLAIM_SOME ? RECLAIM_PATIENCE : patience - 1;
 			p = blocks_take(order, flags);
 			continue;
 		}

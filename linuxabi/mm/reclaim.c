@@ -114,7 +114,7 @@ reclaim_pages(uint64_t wanted)
 	return got;
 }
 
-bool
+enum reclaimed
 reclaim_memory(void)
 {
 	unsigned chunks = io_chunk_limit();
@@ -122,7 +122,7 @@ reclaim_memory(void)
 	uint64_t got;
 
 	if (io_pages_pool() == 0 || mutex_held(&hand_lock))
-		return false;
+		return RECLAIM_NOTHING;
 	mutex_lock(&hand_lock);
 	got = io_chunks_release(1);
 	for (unsigned i = 0; i < chunks && got == 0; i++) {
@@ -131,9 +131,12 @@ reclaim_memory(void)
 		hand = (hand + 1) % chunks;
 	}
 	mutex_unlock(&hand_lock);
-	if (got == 0 && dirty)
-		pause_a_little(TASK_KILLABLE);
-	return got != 0 || dirty;
+	if (got != 0)
+		return RECLAIM_SOME;
+	if (!dirty)
+		return RECLAIM_NOTHING;
+	pause_a_little(TASK_KILLABLE);
+	return RECLAIM_LATER;
 }
 
 void

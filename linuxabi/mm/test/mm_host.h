@@ -92,7 +92,7 @@ void panic(const char *fmt, ...) { printf("panic: %s\n", fmt); abort(); }
 /* what the allocator calls when there is nothing left */
 bool signal_fatal_pending(struct task *t) { (void)t; return true; }
 void oom_kill(void) { }
-bool reclaim_memory(void) { return false; }
+enum reclaimed reclaim_memory(void) { return RECLAIM_NOTHING; }
 void task_prepare_wait(unsigned s) { (void)s; }
 long task_wait(uint64_t d) { (void)d; return 0; }
 void task_finish_wait(void) { }
