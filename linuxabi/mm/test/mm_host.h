@@ -10,6 +10,7 @@
 extern unsigned long host_linear_base;
 #define LINEAR_BASE host_linear_base
 #define arch_current arm64_current
+#include "reclaim.h"
 #include "arch.h"
 #undef arch_current
 struct task *arch_current(void);
