@@ -9,7 +9,10 @@
  */
 #include "console.h"
 
-enum { LINE = 256 };		/* the longest piece of a log that is kept together */
+enum {
+	LINE = 256,		/* the longest piece of a log that is kept together */
+	PATIENCES = 50,		/* after so many, a log line cuts even a line that grows */
+};
 static const char warning = '!';	/* first byte of a line: LOG_WARNING, see log_line */
 
 /* ---- steps that happen once --------------------------------------------- */
@@ -103,6 +106,8 @@ pass(struct console *c, uint32_t source, struct ring *from, struct ring *to, boo
 		n = room;
 	if (source == FROM_TTY && c->log_waits)
 		n = up_to_newline(bytes, n);
+	if (source == FROM_TTY)
+		c->tty_at = c->now;
 	memcpy(place, bytes, n);
 	step_begin(c, source, from->own + n, to->own + n);
 	*to_bell |= ring_commit(to, n);
@@ -172,13 +177,24 @@ at_line_start(const struct console *c)
 	return out->own == 0 || out->data[(out->own - 1) & (out->size - 1)] == '\n';
 }
 
-/* May a log line come in between now?  If not, the terminal's output is asked
- * to stop at the end of a line. */
+/*
+ * May a log line come in between now?  If not, the terminal's output is asked
+ * to stop at the end of a line.  A line whose writer was only slower than we
+ * are, or waits for room, is not a prompt: it gets some time to go on, but a
+ * world cannot keep the logs away with lines that never end.
+ */
 static bool
 may_interrupt(struct console *c)
 {
-	if (at_line_start(c) || !c->has_tty || ring_readable(&c->tty.in) == 0)
+	bool more;
+
+	if (at_line_start(c) || !c->has_tty)
 		return true;
+	more = ring_readable(&c->tty.in) != 0 || c->now - c->tty_at < c->patience;
+	if (!more || (c->log_waits_since != 0 && c->now - c->log_waits_since > PATIENCES * c->patience))
+		return true;
+	if (c->log_waits_since == 0)
+		c->log_waits_since = c->now;
 	c->log_waits = true;
 	return false;
 }
@@ -340,6 +356,8 @@ console_move(struct console *c)
 	for (unsigned i = 0; i < c->log_count; i++)
 		moved |= move_log(c, i);
 	report_broken(c);
+	if (!c->log_waits)
+		c->log_waits_since = 0;
 	return moved;
 }
 
@@ -386,4 +404,10 @@ console_rest(struct console *c)
 		rest &= ring_reader_waits_for_more(in, ring_readable(in));
 	}
 	return rest;
+}
+
+uint64_t
+console_deadline(struct console *c)
+{
+	return c->log_waits && ring_readable(&c->tty.in) == 0 ? c->tty_at + c->patience : 0;
 }

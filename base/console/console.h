@@ -54,6 +54,11 @@ struct console {
 	uint32_t broken;		/* indices of peers that made no sense, as reported */
 	bool wants_room;		/* something waits for room on the line */
 	bool log_waits;			/* a log line waits for the end of the terminal's */
+	/* Times, in one unit of the caller's choice; all 0: without patience. */
+	uint64_t now;			/* the caller keeps it */
+	uint64_t patience;		/* an unfinished line is given this long to go on */
+	uint64_t tty_at;		/* when the terminal's last bytes were passed on */
+	uint64_t log_waits_since;	/* 0: none does */
 };
 
 /* Go on where an earlier life stopped.  All ends are attached already. */
@@ -65,5 +70,8 @@ bool console_move(struct console *c);
 /* Nothing could be moved: set the flags so that every change rings our bell.
  * false: something has changed already. */
 bool console_rest(struct console *c);
+
+/* After console_rest: when console_move has something to do without a bell; 0: never. */
+uint64_t console_deadline(struct console *c);
 
 #endif

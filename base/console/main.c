@@ -5,6 +5,8 @@
 #include <tessera/runtime.h>
 #include "console.h"
 
+enum { LINE_PATIENCE_NS = 20000000 };
+
 static struct console console;
 static const struct component_channel *serial_channel;
 static const struct component_channel *tty_channel;
@@ -68,13 +70,15 @@ component_main(const struct component_info *info)
 	console.keep = (struct console_keep *)info->keep;
 	console.kernel_log = (const struct kernel_log *)info->kernel_log;
 	console.quiet = component_option("quiet") || cmdline_option("quiet");
+	console.patience = time_ticks_of_ns(LINE_PATIENCE_NS);
 	console_start(&console, info->kernel_log_from);
 	for (;;) {
 		ring_bells(bits & COMPONENT_BIT_PEER);
 		bits = 0;
+		console.now = time_ticks();
 		if (!console_move(&console) && console_rest(&console)) {
 			ring_bells(false);
-			bits = bell_wait(0);
+			bits = bell_wait(console_deadline(&console));
 		}
 	}
 }

@@ -188,6 +188,51 @@ a_stream_is_interrupted_between_lines_only(void)
 	CHECK(next == 3000 && logs == 30);
 }
 
+/* Its writer is slower than we are, or was not woken yet: no prompt. */
+static void
+a_line_gets_time_to_go_on(void)
+{
+	fresh();
+	console.patience = 20;
+	console.now = 1000;
+	say(&world, "line 1 of ");
+	run();
+	say(&writer[0], "restarted\n");
+	run();
+	CHECK(strcmp(line, "line 1 of ") == 0);
+	CHECK(console_deadline(&console) == 1020);
+	console.now = 1019;
+	say(&world, "the stream\r\nline 2");
+	run();
+	CHECK(strcmp(line, "line 1 of the stream\r\n[init] restarted\r\nline 2") == 0);
+	CHECK(console_deadline(&console) == 0);
+	say(&writer[0], "again\n");
+	run();
+	CHECK(console_deadline(&console) == 1039);
+	console.now = 1039;
+	run();
+	CHECK(strstr(line, "line 2\r\n[init] again\r\n") != NULL);
+	CHECK(console_deadline(&console) == 0);
+}
+
+static void
+a_line_that_only_grows_keeps_no_log_away(void)
+{
+	fresh();
+	console.patience = 20;
+	console.now = 1000;
+	say(&world, "x");
+	run();
+	say(&writer[0], "here\n");
+	for (unsigned i = 0; i < 200 && strstr(line, "here") == NULL; i++) {
+		console.now += 10;
+		say(&world, "x");
+		run();
+	}
+	CHECK(console.now > 1500 && console.now < 2100);
+	CHECK(strstr(line, "x\r\n[init] here\r\n") != NULL);
+}
+
 static void
 quiet_shows_warnings_only(void)
 {
@@ -359,6 +404,8 @@ main(void)
 	RUN(a_log_cannot_steer_the_terminal);
 	RUN(a_prompt_is_ended_for_a_log_line);
 	RUN(a_stream_is_interrupted_between_lines_only);
+	RUN(a_line_gets_time_to_go_on);
+	RUN(a_line_that_only_grows_keeps_no_log_away);
 	RUN(quiet_shows_warnings_only);
 	RUN(the_kernels_log_goes_on_where_it_stopped_printing);
 	RUN(a_full_line_slows_everybody_and_loses_nothing);
