@@ -170,6 +170,11 @@ class Machine:
 			if time.monotonic() > limit:
 				raise Failure("the machine did not end")
 
+	def take(self, seconds):
+		"""What is there, and what comes while nothing is quiet for so long."""
+		while select.select([self.process.stdout], [], [], seconds)[0] and self.read():
+			pass
+
 	def drain(self):
 		while self.read() and select.select([self.process.stdout], [], [], 0)[0]:
 			pass

@@ -104,9 +104,31 @@ def killing_the_uart_driver_loses_no_line(start):
 	m.end()
 
 
+def killing_the_uart_driver_loses_no_key(start):
+	"""The same while numbered lines are typed."""
+	m = start(images.chaos(), CPUS=4)
+	m.login()
+	m.line = "cat >/tmp/typed"
+	m.send("stty -echo; cat >/tmp/typed; stty echo\r")
+	sent = 0
+	while b"chaos: 20 kills" not in m.output and sent < 100000:
+		m.send("".join(f"key {n}\n" for n in range(sent + 1, sent + 51)))
+		sent += 50
+		m.take(0.02)
+	m.send("\x04")
+	m.prompt()
+	kills = m.output.decode(errors="replace").count("killed by chaos")
+	print(f"    {kills} kills while {sent} lines were typed")
+	check(kills >= 15, "kills")
+	wrong = m.sh(f"seq 1 {sent} | sed 's/^/key /' | cmp - /tmp/typed", status=None)
+	check(wrong == "", f"what was typed is damaged: {wrong}")
+	m.type("poweroff")
+	m.end()
+
+
 TESTS = [
 	edk2_acpi_a72_one_cpu_release, edk2_tree_a76_four_cpus_debug, uboot_tree_a72_four_cpus_release,
 	edk2_acpi_max_four_cpus_release, uboot_tree_max_one_cpu_debug, reboot_comes_back_and_poweroff_ends,
 	a_broken_slot_a_falls_back_to_b, two_broken_slots_are_named, a_mistake_in_system_conf_is_named,
-	killing_the_uart_driver_loses_no_line,
+	killing_the_uart_driver_loses_no_line, killing_the_uart_driver_loses_no_key,
 ]
