@@ -4,7 +4,8 @@
  * were written, clears and discards some, and reads them back; many at once, scattered over
  * its heap, which it lends to the driver.  What is on the disk is its own: it is for a scratch disk.
  *
- * args: REQUESTS.  When they are done all blocks are flushed and read once more.  Its last line,
+ * args: REQUESTS [LIVES].  When as many are done, and the driver has been built so often, all
+ * blocks are flushed and read once more.  Its last line,
  * "blockio: N requests, …, 0 wrong, 0 errors", is what the boot test waits for.  It has to come
  * out the same however often the driver is killed meanwhile.
  */
@@ -215,15 +216,15 @@ give(struct test_io *t)
 }
 
 static void
-traffic(unsigned requests)
+traffic(unsigned requests, unsigned lives)
 {
-	while (done < requests) {
+	while (done < requests || client.epoch < lives || in_flight > 0) {
 		collect();
-		for (unsigned i = 0; i < IOS && sent < requests; i++)
+		for (unsigned i = 0; i < IOS && (sent < requests || client.epoch < lives); i++)
 			if (!ios[i].busy && !(flushing && any(2) != 0) && io_make(&ios[i]))
 				give(&ios[i]);
 		send();
-		if (done < requests)
+		if (in_flight > 0)
 			wait_for_bell();
 	}
 }
@@ -319,19 +320,21 @@ begin(void)
 }
 
 static unsigned
-number(const char *text)
+number(const char **text)
 {
 	unsigned v = 0;
 
-	for (; *text >= '0' && *text <= '9'; text++)
-		v = v * 10 + (unsigned)(*text - '0');
+	for (; **text >= '0' && **text <= '9'; (*text)++)
+		v = v * 10 + (unsigned)(**text - '0');
+	*text += **text == ' ';
 	return v;
 }
 
 int
 component_main(const struct component_info *info)
 {
-	unsigned requests = number(info->args);
+	const char *args = info->args;
+	unsigned requests = number(&args), lives = number(&args), done_in_traffic;
 	uint64_t ms, pause;
 
 	random = info->random | 1;
@@ -341,12 +344,13 @@ component_main(const struct component_info *info)
 	sent = done = 0;
 	bytes = longest_pause = 0;
 	started = last_answer = time_ticks();
-	traffic(requests);
+	traffic(requests, lives);
+	done_in_traffic = done;
 	ms = time_ns_of_ticks(time_ticks() - started) / 1000000;
 	pause = time_ns_of_ticks(longest_pause) / 1000000;
 	read_all();
 	log_line("blockio: %u requests, %lu MiB in %lu ms, %u lives of the driver, longest pause %lu ms, %u given again",
-	    requests, bytes >> 20, ms, client.epoch, pause, client.reissued);
+	    done_in_traffic, bytes >> 20, ms, client.epoch, pause, client.reissued);
 	log_line("blockio: %u wrong, %u errors", wrong, errors);
 	return 0;
 }
