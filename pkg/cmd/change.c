@@ -38,6 +38,8 @@ show_plan(const struct cmd *c, const struct plan *p)
 	}
 	for (size_t i = 0; i < p->explicit.count; i++)
 		printf("keep      %s  (asked for by name from now on)\n", p->explicit.items[i]);
+	for (size_t i = 0; i < p->implicit.count; i++)
+		printf("keep      %s  (only for those that need it)\n", p->implicit.items[i]);
 	if (size != 0 && !c->quiet)
 		printf("%zu packages, %llu KiB of new files\n", p->count, (unsigned long long)(size + 1023) / 1024);
 	fflush(stdout);
@@ -91,6 +93,33 @@ command_text(const struct cmd *c, const char *name)
 }
 
 static int
+perform(struct cmd *c, struct plan *p, const char *name)
+{
+	int status = 0;
+
+	if (p->count == 0 && p->explicit.count == 0 && p->implicit.count == 0) {
+		if (c->json)
+			show_json(c, p, true);
+		else if (!c->quiet)
+			puts("nothing to do");
+		return 0;
+	}
+	if (!c->json)
+		show_plan(c, p);
+	if (!c->dry_run)
+		status = confirm(c);
+	if (status == 0) {
+		char *text = command_text(c, name);
+
+		status = transaction_run(&c->root, p, text, c->dry_run, &c->f);
+		free(text);
+	}
+	if (status == 0 && c->json)
+		show_json(c, p, !c->dry_run);
+	return status;
+}
+
+static int
 carry_out(struct cmd *c, const struct request *q, const struct repos *repos, const char *name)
 {
 	struct plan p;
@@ -98,26 +127,7 @@ carry_out(struct cmd *c, const struct request *q, const struct repos *repos, con
 
 	if (status != 0)
 		return status;
-	if (p.count == 0 && p.explicit.count == 0) {
-		if (c->json)
-			show_json(c, &p, true);
-		else if (!c->quiet)
-			puts("nothing to do");
-		plan_free(&p);
-		return 0;
-	}
-	if (!c->json)
-		show_plan(c, &p);
-	if (!c->dry_run)
-		status = confirm(c);
-	if (status == 0) {
-		char *text = command_text(c, name);
-
-		status = transaction_run(&c->root, &p, text, c->dry_run, &c->f);
-		free(text);
-	}
-	if (status == 0 && c->json)
-		show_json(c, &p, !c->dry_run);
+	status = perform(c, &p, name);
 	plan_free(&p);
 	return status;
 }
@@ -165,22 +175,35 @@ cmd_autoremove(struct cmd *c)
 	return change(c, REQUEST_AUTOREMOVE, "autoremove");
 }
 
-/* The manifest outlives the file that it was read from. */
-static int
-read_local(struct cmd *c, struct local_package *l, const char *path)
+int
+cmd_rollback(struct cmd *c)
 {
-	struct package_file *p;
-	struct buffer b = {0};
-	int status = package_open(&p, path, &c->root.keys, &c->f);
+	struct repos repos = {0};
+	struct plan p = {0};
+	uint64_t id = 0;
+
+	if (c->count == 1 && (!number_parse(c->operands[0], 10, INT64_MAX, &id) || id == 0))
+		return fault_set(&c->f, PKG_USAGE, "'%s' is no number of a transaction; 'pkg history' lists them", c->operands[0]);
+	int status = cmd_open(c, true);
+
+	if (status == 0)
+		status = repos_load_any(&c->root, &repos, &c->f);
+	if (status == 0)
+		status = rollback_plan(&c->root, (int64_t)id, &repos, &p, &c->f);
+	if (status == 0)
+		status = perform(c, &p, "rollback");
+	plan_free(&p);
+	repos_free(&repos);
+	return status;
+}
+
+static int
+add_local(struct cmd *c, struct request *q, const char *path)
+{
+	struct local_package *l = &q->locals[q->local_count++];
 
 	l->path = path;
-	if (status != 0)
-		return status;
-	manifest_write(&b, package_manifest(p), false);
-	status = manifest_parse(&l->m, b.data, b.length, MANIFEST_HEADER, path, &c->f);
-	buffer_free(&b);
-	package_close(p);
-	return status;
+	return package_header(path, &c->root.keys, &l->m, &c->f);
 }
 
 int
@@ -191,7 +214,7 @@ cmd_add(struct cmd *c)
 	int status = cmd_open(c, true);
 
 	for (int i = 0; i < c->count && status == 0; i++)
-		status = read_local(c, &q.locals[q.local_count++], c->operands[i]);
+		status = add_local(c, &q, c->operands[i]);
 	if (status == 0)
 		status = repos_load(&c->root, &repos, true, &c->f);
 	if (status == 0)

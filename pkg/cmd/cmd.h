@@ -33,7 +33,7 @@ void json_list(FILE *out, const char *key, const struct list *l);
 
 /* change.c */
 int cmd_install(struct cmd *c), cmd_remove(struct cmd *c), cmd_upgrade(struct cmd *c), cmd_autoremove(struct cmd *c);
-int cmd_add(struct cmd *c), cmd_recover(struct cmd *c), cmd_clean(struct cmd *c);
+int cmd_add(struct cmd *c), cmd_rollback(struct cmd *c), cmd_recover(struct cmd *c), cmd_clean(struct cmd *c);
 /* query.c */
 int cmd_search(struct cmd *c), cmd_info(struct cmd *c), cmd_files(struct cmd *c), cmd_owner(struct cmd *c);
 int cmd_list(struct cmd *c), cmd_verify(struct cmd *c), cmd_audit(struct cmd *c), cmd_history(struct cmd *c);

@@ -33,6 +33,7 @@ static const struct {
 	{"verify", cmd_verify, 0, -1, "verify [NAME…]      compares the disk with the database"},
 	{"audit", cmd_audit, 0, 0, "audit               installed versions with known weaknesses"},
 	{"history", cmd_history, 0, 0, "history             what was done when"},
+	{"rollback", cmd_rollback, 0, 1, "rollback [NUMBER]   back to before that transaction, or the last one"},
 	{"recover", cmd_recover, 0, 0, "recover             completes what was interrupted (every command does)"},
 	{"clean", cmd_clean, 0, 0, "clean               removes fetched packages"},
 	{"create", cmd_create, 1, 1, "create FOLDER       makes a package (--template, --output, --key)"},

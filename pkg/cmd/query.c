@@ -358,7 +358,7 @@ cmd_history(struct cmd *c)
 				printf("%lld %s %s\n", (long long)id, date, sql_text(s, 2));
 			if (sqlite3_column_text(s, 3) != NULL)
 				printf("    %s %s%s%s\n", sql_text(s, 3), old ? old : "", old && new ? " -> " : old ? " removed" : "",
-				    new ? new : "");
+				    !new ? "" : old && strcmp(old, new) == 0 ? "the same" : new);
 		}
 		last = id;
 	}

@@ -147,8 +147,9 @@ package_next(struct package_file *p, const struct entry **out, struct fault *f)
 	return 0;
 }
 
-int
-package_data(struct package_file *p, const struct entry *e, int fd, struct fault *f)
+/* To a file, to memory, or (-1, NULL) nowhere. */
+static int
+read_content(struct package_file *p, const struct entry *e, int fd, struct buffer *text, struct fault *f)
 {
 	crypto_generichash_state state;
 	uint8_t hash[HASH_SIZE];
@@ -168,12 +169,44 @@ package_data(struct package_file *p, const struct entry *e, int fd, struct fault
 		crypto_generichash_update(&state, p->block, (size_t)n);
 		if (fd >= 0 && write_all(fd, p->block, (size_t)n) != 0)
 			return fault_errno(f, "cannot write the new %s", e->path);
+		if (text != NULL)
+			buffer_add(text, p->block, (size_t)n);
 	}
 	crypto_generichash_final(&state, hash, HASH_SIZE);
 	if (left != 0 || memcmp(hash, e->hash, HASH_SIZE) != 0)
 		return fault_set(f, PKG_CORRUPT, "%s is damaged: the content of %s is not what was signed; fetch it again",
 		    p->where, e->path);
 	return 0;
+}
+
+int
+package_data(struct package_file *p, const struct entry *e, int fd, struct fault *f)
+{
+	return read_content(p, e, fd, NULL, f);
+}
+
+int
+package_text(struct package_file *p, const struct entry *e, struct buffer *text, struct fault *f)
+{
+	buffer_add(text, "", 0);
+	return read_content(p, e, -1, text, f);
+}
+
+int
+package_header(const char *path, const struct keys *keys, struct manifest *m, struct fault *f)
+{
+	struct package_file *p;
+	struct buffer b = {0};
+	int status = package_open(&p, path, keys, f);
+
+	memset(m, 0, sizeof(*m));
+	if (status != 0)
+		return status;
+	manifest_write(&b, &p->m, false);
+	status = manifest_parse(m, b.data, b.length, MANIFEST_HEADER, path, f);
+	buffer_free(&b);
+	package_close(p);
+	return status;
 }
 
 void

@@ -313,32 +313,38 @@ write_all(int fd, const void *data, size_t length)
 }
 
 int
-file_read(const char *path, size_t max, struct buffer *b, struct fault *f)
+fd_read(int fd, size_t max, struct buffer *b)
 {
 	char block[16384];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0)
-		return fault_errno(f, "cannot open %s", path);
+	buffer_add(b, "", 0);
 	for (;;) {
 		ssize_t n = read(fd, block, sizeof(block));
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0) {
-			if (n < 0)
-				fault_errno(f, "cannot read %s", path);
-			else
-				buffer_add(b, "", 0);
-			close(fd);
-			return n < 0 ? PKG_FAILED : 0;
-		}
+		if (n <= 0)
+			return (int)n;
 		if ((size_t)n > max - b->length) {
-			close(fd);
-			return fault_set(f, PKG_CORRUPT, "%s is larger than %zu bytes", path, max);
+			errno = EFBIG;
+			return -1;
 		}
 		buffer_add(b, block, (size_t)n);
 	}
+}
+
+int
+file_read(const char *path, size_t max, struct buffer *b, struct fault *f)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), status = 0;
+
+	if (fd < 0)
+		return fault_errno(f, "cannot open %s", path);
+	if (fd_read(fd, max, b) != 0)
+		status = errno == EFBIG ? fault_set(f, PKG_CORRUPT, "%s is larger than %zu bytes", path, max) :
+		    fault_errno(f, "cannot read %s", path);
+	close(fd);
+	return status;
 }
 
 int

@@ -95,6 +95,8 @@ int hash_fd(int fd, uint8_t hash[HASH_SIZE], uint64_t *size);
 
 /* The whole file, at most max bytes. */
 int file_read(const char *path, size_t max, struct buffer *b, struct fault *f);
+/* The rest of an open file; -1 and errno, EFBIG if it is more than max bytes. */
+int fd_read(int fd, size_t max, struct buffer *b);
 /* Replaces a file whole: written beside it, flushed, renamed. */
 int file_replace(const char *path, const void *data, size_t length, unsigned mode, struct fault *f);
 int write_all(int fd, const void *data, size_t length);	/* 0, or -1 and errno */

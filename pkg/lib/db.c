@@ -11,6 +11,8 @@
 
 #include "system.h"
 
+enum { SCHEMA = 2 };
+
 static const char schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
     "CREATE TABLE package(name TEXT PRIMARY KEY, version TEXT, automatic INT, installed INT, header TEXT)"
@@ -24,9 +26,21 @@ static const char schema[] =
     "CREATE TABLE pending(seq INTEGER PRIMARY KEY, op TEXT, path TEXT, stage INT, mode INT, uid INT, gid INT,"
     " inode INT, size INT, mtime INT);"
     "CREATE TABLE history(id INTEGER PRIMARY KEY, time INT, command TEXT);"
-    "CREATE TABLE change(history INT, package TEXT, old TEXT, new TEXT);"
+    "CREATE TABLE change(history INT, package TEXT, old TEXT, new TEXT, automatic INT);"
+    "CREATE TABLE pristine(path TEXT, hash BLOB, content BLOB, PRIMARY KEY(path, hash)) WITHOUT ROWID;"
     "CREATE TABLE repo(name TEXT PRIMARY KEY, serial INT) WITHOUT ROWID;"
-    "INSERT INTO meta VALUES('schema', '1');";
+    "INSERT INTO meta VALUES('schema', '2');";
+
+/*
+ * Version 2 remembers what packages brought as configuration files (for merges)
+ * and whether a package was asked for before each change (for the way back).
+ */
+static const char schema_1_to_2[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE change ADD COLUMN automatic INT;"
+    "CREATE TABLE pristine(path TEXT, hash BLOB, content BLOB, PRIMARY KEY(path, hash)) WITHOUT ROWID;"
+    "UPDATE meta SET value = '2' WHERE key = 'schema';"
+    "COMMIT";
 
 int
 db_error(struct root *r, struct fault *f)
@@ -125,6 +139,27 @@ open_reading(struct root *r, const char *path)
 }
 
 static int
+schema_version(struct root *r)
+{
+	sqlite3_stmt *s = sql_query(r, "SELECT value FROM meta WHERE key = 'schema'", "");
+	int version = s != NULL && sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int(s, 0) : 0;
+
+	sqlite3_finalize(s);
+	return version;
+}
+
+static int
+bring_forward(struct root *r, struct fault *f)
+{
+	if (schema_version(r) != 1 || sqlite3_exec(r->db, schema_1_to_2, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	int status = db_error(r, f);
+
+	sqlite3_exec(r->db, "ROLLBACK", NULL, NULL, NULL);
+	return status;
+}
+
+static int
 open_writing(struct root *r, const char *path, struct fault *f)
 {
 	if (sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK ||
@@ -137,7 +172,7 @@ open_writing(struct root *r, const char *path, struct fault *f)
 		return db_error(r, f);
 	sqlite3_finalize(s);
 	if (!empty)
-		return 0;
+		return bring_forward(r, f);
 	if (sqlite3_exec(r->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK ||
 	    sqlite3_exec(r->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
 	    sqlite3_exec(r->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
@@ -158,14 +193,13 @@ db_open(struct root *r, bool write, struct fault *f)
 	free(path);
 	if (status != 0 || r->db == NULL)
 		return status;
-	sqlite3_stmt *s = sql_query(r, "SELECT value FROM meta WHERE key = 'schema'", "");
+	int version = schema_version(r);
 
-	if (s == NULL || sqlite3_step(s) != SQLITE_ROW)
-		status = db_error(r, f);
-	else if (strcmp(sql_text(s, 0), "1") != 0)
-		status = fault_set(f, PKG_FAILED, "the database is of a newer pkg (version %s)", sql_text(s, 0));
-	sqlite3_finalize(s);
-	return status;
+	if (version == 0)
+		return db_error(r, f);
+	/* Reading needs nothing of what version 2 added. */
+	return version == SCHEMA || (version == 1 && !write) ? 0 :
+	    fault_set(f, PKG_FAILED, "the database is of a newer pkg (version %d)", version);
 }
 
 static void
@@ -221,4 +255,30 @@ db_is_automatic(struct root *r, const char *name)
 
 	sqlite3_finalize(s);
 	return automatic;
+}
+
+int
+pristine_put(struct root *r, const char *path, const uint8_t hash[HASH_SIZE], const struct buffer *content, struct fault *f)
+{
+	sqlite3_stmt *s = sql_query(r, "INSERT OR IGNORE INTO pristine VALUES(?,?,?)", "sb", path, hash);
+
+	if (s == NULL)
+		return db_error(r, f);
+	sqlite3_bind_blob64(s, 3, content->data, content->length, SQLITE_STATIC);
+	int status = sqlite3_step(s) == SQLITE_DONE ? 0 : db_error(r, f);
+
+	sqlite3_finalize(s);
+	return status;
+}
+
+bool
+pristine_get(struct root *r, const char *path, const uint8_t hash[HASH_SIZE], struct buffer *content)
+{
+	sqlite3_stmt *s = sql_query(r, "SELECT content FROM pristine WHERE path = ? AND hash = ?", "sb", path, hash);
+	bool there = s != NULL && sqlite3_step(s) == SQLITE_ROW;
+
+	if (there)
+		buffer_add(content, sqlite3_column_blob(s, 0), (size_t)sqlite3_column_bytes(s, 0));
+	sqlite3_finalize(s);
+	return there;
 }

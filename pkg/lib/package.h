@@ -100,6 +100,10 @@ const struct manifest *package_manifest(const struct package_file *p);
 int package_next(struct package_file *p, const struct entry **e, struct fault *f);
 /* Writes the file's content to fd (or nowhere, -1), checks size and hash. */
 int package_data(struct package_file *p, const struct entry *e, int fd, struct fault *f);
+/* The same into memory; for small files. */
+int package_text(struct package_file *p, const struct entry *e, struct buffer *text, struct fault *f);
+/* Reads the manifest without its entries; *m is freed by the caller in any case. */
+int package_header(const char *path, const struct keys *keys, struct manifest *m, struct fault *f);
 void package_close(struct package_file *p);
 
 /* Makes a package of a folder and a template; *path is the file that was written. */

@@ -57,12 +57,17 @@ static int
 apply_rename(struct root *r, const struct pending *p, int parent, const char *name)
 {
 	char number[24];
+	struct stat st;
 
 	snprintf(number, sizeof(number), "%" PRId64, p->stage);
 	if (renameat(r->stage_fd, number, parent, name) == 0)
 		return 0;
 	/* Gone from the staging folder: renamed before. */
-	return errno == ENOENT && faccessat(r->stage_fd, number, F_OK, AT_SYMLINK_NOFOLLOW) != 0 ? 0 : -1;
+	int error = errno;
+	bool gone = error == ENOENT && fstatat(r->stage_fd, number, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+
+	errno = error;
+	return gone ? 0 : -1;
 }
 
 static int

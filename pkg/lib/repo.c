@@ -128,6 +128,23 @@ repos_load(struct root *r, struct repos *repos, bool refresh, struct fault *f)
 	return status;
 }
 
+int
+repos_load_any(struct root *r, struct repos *repos, struct fault *f)
+{
+	struct fault ignored;
+
+	*repos = (struct repos){0};
+	int status = read_list(r, repos, f);
+
+	for (size_t i = 0; i < repos->count && status == 0; i++) {
+		struct repo *repo = &repos->items[i];
+
+		if (load_repo(r, repo, false, &ignored) != 0)
+			index_free(&repo->index);
+	}
+	return status;
+}
+
 void
 repos_free(struct repos *repos)
 {

@@ -491,5 +491,11 @@ plan_free(struct plan *p)
 	}
 	free(p->steps);
 	list_free(&p->explicit);
+	list_free(&p->implicit);
+	for (size_t i = 0; i < p->found_count; i++) {
+		free(p->found[i].path);
+		manifest_free(&p->found[i].m);
+	}
+	free(p->found);
 	*p = (struct plan){0};
 }

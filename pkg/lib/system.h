@@ -73,6 +73,9 @@ int db_error(struct root *r, struct fault *f);
 /* PKG_NOTHING if it is not installed. */
 int db_package(struct root *r, const char *name, bool entries, struct manifest *m, struct fault *f);
 bool db_is_automatic(struct root *r, const char *name);
+/* What packages brought as configuration files, as the base of merges. */
+int pristine_put(struct root *r, const char *path, const uint8_t hash[HASH_SIZE], const struct buffer *content, struct fault *f);
+bool pristine_get(struct root *r, const char *path, const uint8_t hash[HASH_SIZE], struct buffer *content);
 
 /* ---- repositories ---- */
 
@@ -88,6 +91,8 @@ struct repos {
 };
 /* Reads etc/pkg/repos and every index; refresh: asks remote ones for newer. */
 int repos_load(struct root *r, struct repos *repos, bool refresh, struct fault *f);
+/* The same for those who only want to look around: what cannot be read is empty. */
+int repos_load_any(struct root *r, struct repos *repos, struct fault *f);
 void repos_free(struct repos *repos);
 /* Where the package's file is now; fetched if it is remote. */
 int repo_fetch(struct root *r, const struct repo *repo, const struct manifest *m, char **path, struct fault *f);
@@ -112,6 +117,7 @@ struct request {
 struct step {
 	char *name, *old_version, *new_version;	/* one of the versions may be NULL */
 	bool automatic;		/* nobody asked for it by name */
+	bool was_automatic;	/* filled by transaction_run */
 	const struct manifest *offer;	/* of an index or a local file; NULL: removal */
 	const struct repo *repo;
 	const char *local_path;
@@ -120,13 +126,22 @@ struct step {
 	struct package_file *package;
 	const struct manifest *new;
 };
+struct found {
+	char *path;
+	struct manifest m;
+};
 struct plan {
 	struct step *steps;	/* by name */
 	size_t count;
 	struct list explicit;	/* installed already, and asked for by name now */
+	struct list implicit;	/* installed already, and wanted by name no more */
+	struct found *found;	/* package files that steps point to */
+	size_t found_count;
 };
 int solve(struct root *r, const struct request *q, const struct repos *repos, struct plan *p, struct fault *f);
 void plan_free(struct plan *p);
+/* Back to before transaction `id` of the history; 0 is the last one.  Sets id's packages as they were. */
+int rollback_plan(struct root *r, int64_t id, const struct repos *repos, struct plan *p, struct fault *f);
 
 /* ---- transactions ---- */
 
@@ -141,6 +156,12 @@ int transaction_recover(struct root *r, bool *done, struct fault *f);
 int stage_empty(struct root *r, struct fault *f);
 /* Renames, deletes and triggers of the pending list. */
 int pending_apply(struct root *r, bool redo, struct fault *f);
+
+/* ---- merge.c ---- */
+
+enum { MERGE_MAX = 256 << 10 };	/* bytes of a configuration file that is merged */
+/* Changes of both sides in *out; false: they touch each other, or are no texts. */
+bool merge_texts(struct buffer *out, const struct buffer *base, const struct buffer *mine, const struct buffer *theirs);
 
 /* ---- verify ---- */
 

@@ -47,6 +47,8 @@ struct run {
 	sqlite3_stmt *pend;
 	dev_t device;
 	struct list triggers;		/* that fire */
+	bool in_memory;			/* the content of the entry at work is in text */
+	struct buffer text;
 	struct fault *f;
 };
 
@@ -93,8 +95,10 @@ open_step(struct run *t, struct step *s)
 	char *path = s->local_path ? text_dup(s->local_path) : NULL;
 	int status = 0;
 
-	if (s->old_version != NULL)
+	if (s->old_version != NULL) {
 		status = db_package(t->r, s->name, true, &s->old, t->f);
+		s->was_automatic = db_is_automatic(t->r, s->name);
+	}
 	if (status == 0 && s->offer != NULL) {
 		if (path == NULL)
 			status = repo_fetch(t->r, s->repo, s->offer, &path, t->f);
@@ -393,6 +397,17 @@ dress(struct run *t, int fd, const struct entry *e, uint64_t date)
 	return 0;
 }
 
+/* The content of the entry at work, to a file or (-1) only checked. */
+static int
+take_content(struct run *t, const struct step *s, const struct entry *e, int fd)
+{
+	if (!t->in_memory)
+		return package_data(s->package, e, fd, t->f);
+	if (fd >= 0 && write_all(fd, t->text.data, t->text.length) != 0)
+		return fault_errno(t->f, "cannot write the new /%s", e->path);
+	return 0;
+}
+
 static int
 stage_file(struct run *t, const struct step *s, const struct entry *e, const char *number)
 {
@@ -400,7 +415,7 @@ stage_file(struct run *t, const struct step *s, const struct entry *e, const cha
 
 	if (fd < 0)
 		return fault_errno(t->f, "cannot make a file in %s/var/lib/pkg/stage", t->r->path);
-	int status = package_data(s->package, e, fd, t->f);
+	int status = take_content(t, s, e, fd);
 
 	if (status == 0)
 		status = dress(t, fd, e, s->new->date);
@@ -439,8 +454,44 @@ same_owner_and_mode(const struct entry *e, const struct stat *st)
 	    (geteuid() != 0 || (st->st_uid == e->uid && st->st_gid == e->gid));
 }
 
+/* Somebody's text with the package's changes; mode and owner stay theirs. */
+static int
+stage_merged(struct run *t, const struct entry *e, const struct stat *st, const struct buffer *merged)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%" PRId64, ++t->staged);
+	int fd = openat(t->r->stage_fd, number, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int status = 0;
+
+	if (fd < 0 || write_all(fd, merged->data, merged->length) != 0 ||
+	    (geteuid() == 0 && fchown(fd, st->st_uid, st->st_gid) != 0) || fchmod(fd, st->st_mode & 07777) != 0)
+		status = fault_errno(t->f, "cannot write the merged /%s", e->path);
+	if (fd >= 0 && close(fd) != 0 && status == 0)
+		status = fault_errno(t->f, "cannot write the merged /%s", e->path);
+	return status != 0 ? status : pend(t, "rename", e->path, t->staged, NULL, NULL);
+}
+
+/* Whether old, new and the disk's text go together; then their merge is in *merged. */
+static bool
+merge_config(struct run *t, const struct entry *e, const struct entry *old, const char *name, int parent,
+    struct buffer *merged)
+{
+	struct buffer base = {0}, mine = {0};
+	bool good = t->in_memory && old != NULL && pristine_get(t->r, e->path, old->hash, &base);
+	int fd = good ? openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+
+	good = fd >= 0 && fd_read(fd, MERGE_MAX, &mine) == 0 && merge_texts(merged, &base, &mine, &t->text);
+	if (fd >= 0)
+		close(fd);
+	buffer_free(&base);
+	buffer_free(&mine);
+	return good;
+}
+
 /*
- * A configuration file that somebody changed stays; the package's own goes
+ * A configuration file that somebody changed is merged with what the package
+ * changed; where both changed the same lines it stays, and the package's own goes
  * beside it, if it is not what the old package had brought.
  */
 static int
@@ -452,7 +503,19 @@ stage_over_config(struct run *t, const struct step *s, const struct entry *e, co
 	if (untouched)
 		return stage(t, s, e, e->path);
 	if (old != NULL && old->type == ENTRY_FILE && memcmp(old->hash, e->hash, HASH_SIZE) == 0)
-		return package_data(s->package, e, -1, t->f);
+		return take_content(t, s, e, -1);
+	struct buffer merged = {0};
+
+	if (S_ISREG(st->st_mode) && merge_config(t, e, old, name, parent, &merged)) {
+		int result = stage_merged(t, e, st, &merged);
+
+		buffer_free(&merged);
+		if (result == 0)
+			root_note(t->r, "/%s was changed here and is merged with the one of %s %s", e->path, s->name,
+			    s->new->version);
+		return result;
+	}
+	buffer_free(&merged);
 	char *beside = text_format("%s.new", e->path), *last = text_format("%s.new", name);
 	struct stat at;
 	int status;
@@ -470,23 +533,37 @@ stage_over_config(struct run *t, const struct step *s, const struct entry *e, co
 	return status;
 }
 
+/* Small configuration files are kept as they came, for the merge with the next ones. */
+static int
+keep_config(struct run *t, const struct step *s, const struct entry *e)
+{
+	t->in_memory = e->config && e->size <= MERGE_MAX;
+	if (!t->in_memory)
+		return 0;
+	t->text.length = 0;
+	int status = package_text(s->package, e, &t->text, t->f);
+
+	return status != 0 ? status : pristine_put(t->r, e->path, e->hash, &t->text, t->f);
+}
+
 static int
 stage_entry(struct run *t, const struct step *s, const struct entry *e)
 {
 	const struct entry *old = old_entry(t, e->path, s);
 	const char *name;
 	struct stat st;
+	int status = keep_config(t, s, e);
+
+	if (status != 0 || e->type == ENTRY_DIR)
+		return status;	/* folders are made by pend_folders, in order */
 	int parent = disk_parent(t->r, e->path, &name);
 
-	if (e->type == ENTRY_DIR)
-		return 0;	/* made by pend_folders, in order */
 	if (parent < 0 || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return stage(t, s, e, e->path);
 	int same = content_equals(e, &st, name, parent);
 
 	if (same == 1) {	/* unchanged files are not written again */
-		int status = e->type == ENTRY_FILE ? package_data(s->package, e, -1, t->f) : 0;
-
+		status = e->type == ENTRY_FILE ? take_content(t, s, e, -1) : 0;
 		if (status == 0 && !same_owner_and_mode(e, &st))
 			status = pend(t, "mode", e->path, 0, e, NULL);
 		return status;
@@ -741,6 +818,45 @@ record_arrival(struct run *t, const struct step *s, int64_t now)
 }
 
 static int
+record_change(struct run *t, int64_t id, const char *name, const char *old, const char *new, bool was_automatic)
+{
+	return sql_run(t->r, t->f, "INSERT INTO change(history, package, old, new, automatic) VALUES(?,?,?,?,?)", "isssi", id,
+	    name, old, new, (int64_t)was_automatic);
+}
+
+/* Packages that stay, but are wanted by name now, or no more. */
+static int
+record_marks(struct run *t, int64_t id, const struct list *names, bool automatic)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < names->count && status == 0; i++) {
+		const char *name = names->items[i];
+		struct manifest m;
+
+		status = db_package(t->r, name, false, &m, t->f);
+		if (status == 0)
+			status = record_change(t, id, name, m.version, m.version, !automatic);
+		if (status == 0)
+			status = sql_run(t->r, t->f, "UPDATE package SET automatic = ? WHERE name = ?", "is", (int64_t)automatic, name);
+		manifest_free(&m);
+	}
+	return status;
+}
+
+/* What no file stands for any more is no base of a merge. */
+static int
+forget_pristine(struct run *t)
+{
+	for (size_t i = 0; i < t->p->count; i++) {
+		if (t->p->steps[i].old_version != NULL)
+			return sql_run(t->r, t->f, "DELETE FROM pristine WHERE NOT EXISTS (SELECT 1 FROM file "
+			    "WHERE file.path = pristine.path AND file.hash = pristine.hash)", "");
+	}
+	return 0;
+}
+
+static int
 record(struct run *t, const char *command)
 {
 	int64_t now = (int64_t)time(NULL);
@@ -758,12 +874,13 @@ record(struct run *t, const char *command)
 		if (s->new != NULL)
 			status = record_arrival(t, s, now);
 		if (status == 0)
-			status = sql_run(t->r, t->f, "INSERT INTO change VALUES(?,?,?,?)", "isss", id, s->name, s->old_version,
-			    s->new_version);
+			status = record_change(t, id, s->name, s->old_version, s->new_version, s->was_automatic);
 	}
-	for (size_t i = 0; i < t->p->explicit.count && status == 0; i++)
-		status = sql_run(t->r, t->f, "UPDATE package SET automatic = 0 WHERE name = ?", "s", t->p->explicit.items[i]);
-	return status;
+	if (status == 0)
+		status = record_marks(t, id, &t->p->explicit, false);
+	if (status == 0)
+		status = record_marks(t, id, &t->p->implicit, true);
+	return status ? status : forget_pristine(t);
 }
 
 /* ---- the whole ------------------------------------------------------------------ */
@@ -839,6 +956,7 @@ transaction_run(struct root *r, struct plan *p, const char *command, bool dry_ru
 		}
 	}
 	list_free(&t.triggers);
+	buffer_free(&t.text);
 	free(t.arrivals);
 	return status;
 }

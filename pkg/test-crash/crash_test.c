@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * A transaction is all or nothing.  With LONG=1 (else at every 7th step) each one here (install, upgrade, remove) runs
+ * A transaction is all or nothing.  With LONG=1 (else at every 7th step) each one here (install, upgrade, remove, rollback) runs
  * again and again and dies before the 1st, 2nd, … system call that changes the
  * disk, once as a killed process and once as a machine that lost its power.  After
  * recovery the root must be what it was before or what it is after, byte for byte
@@ -118,8 +118,9 @@ make_packages(const struct secret *s)
 	put(files, "usr/share/a/big", big, 0644);
 	put(files, "etc/a.conf", "a=1", 0644);
 	put(files, "etc/changed.conf", "c=1", 0644);
+	put(files, "etc/merged.conf", "m=1\n\nn=1\n", 0644);
 	run("ln -s a %s/usr/bin/l%s", files, "");
-	make("a", "1-1", "needs b\nconfig etc/a.conf\nconfig etc/changed.conf\n", s);
+	make("a", "1-1", "needs b\nconfig etc/a.conf\nconfig etc/changed.conf\nconfig etc/merged.conf\n", s);
 	put(files, "usr/lib/b", "library of b, 1", 0644);
 	make("b", "1-1", "", s);
 	big[7] = 'c';
@@ -129,8 +130,9 @@ make_packages(const struct secret *s)
 	put(files, "usr/share/a/coming/y/z", "comes with its folders", 0644);
 	put(files, "etc/a.conf", "a=2", 0644);
 	put(files, "etc/changed.conf", "c=2", 0644);
+	put(files, "etc/merged.conf", "m=1\n\nn=2\n", 0644);
 	run("ln -s ../bin/a %s/usr/bin/l%s", files, "");
-	make("a", "2-1", "needs b>=2\nconfig etc/a.conf\nconfig etc/changed.conf\n", s);
+	make("a", "2-1", "needs b>=2\nconfig etc/a.conf\nconfig etc/changed.conf\nconfig etc/merged.conf\n", s);
 	put(files, "usr/lib/b", "library of b, 2", 0644);
 	put(files, "usr/lib/b.empty", "", 0644);
 	make("b", "2-1", "", s);
@@ -144,6 +146,7 @@ struct deed {
 	const char *name;
 	enum request_kind kind;
 	const char *what;	/* NULL: recovery only */
+	int64_t back_to;	/* not 0: the number of a transaction, no request */
 };
 
 static int
@@ -162,7 +165,7 @@ do_deed(const char *root_name, const struct deed *d, const char *boot, struct fa
 			list_add(&q.names, d->what);
 		status = repos_load(&r, &repos, false, f);
 		if (status == 0)
-			status = solve(&r, &q, &repos, &p, f);
+			status = d->back_to ? rollback_plan(&r, d->back_to, &repos, &p, f) : solve(&r, &q, &repos, &p, f);
 		if (status == 0)
 			status = transaction_run(&r, &p, d->name, false, f);
 	}
@@ -244,7 +247,8 @@ describe(struct buffer *b, const char *path, const char *below)
 		struct fault f;
 
 		file_read(whole, 1 << 24, &content, &f);
-		buffer_format(b, "%zu %lld:", content.length, (long long)st.st_mtim.tv_sec);
+		/* A merge is made when it is made; all else has its package's date. */
+		buffer_format(b, "%zu %lld:", content.length, strcmp(below, "etc/merged.conf") == 0 ? 0 : (long long)st.st_mtim.tv_sec);
 		buffer_add(b, content.data, content.length);
 		buffer_text(b, "\n");
 		buffer_free(&content);
@@ -303,7 +307,8 @@ state(const char *root_name, unsigned *wrong)
 		describe_rows(&r, &b, "SELECT name, version, automatic, header FROM package ORDER BY 1");
 		describe_rows(&r, &b, "SELECT path, package, mode, size, hex(hash), target, config FROM file ORDER BY 1");
 		describe_rows(&r, &b, "SELECT path, package, mode FROM folder ORDER BY 1, 2");
-		describe_rows(&r, &b, "SELECT package, old, new FROM change ORDER BY history, package");
+		describe_rows(&r, &b, "SELECT package, old, new, automatic FROM change ORDER BY history, package");
+		describe_rows(&r, &b, "SELECT path, hex(hash), content FROM pristine ORDER BY 1, 2");
 		if (verify_package(&r, "a", count_difference, wrong, &f) == 0)
 			verify_package(&r, "b", count_difference, wrong, &f);
 	}
@@ -323,7 +328,7 @@ restore(const char *base)
 	free(to);
 }
 
-static const struct deed recovery = {"recover", REQUEST_INSTALL, NULL};
+static const struct deed recovery = {"recover", REQUEST_INSTALL, NULL, 0};
 
 struct verdicts {
 	const char *before, *after;
@@ -468,9 +473,10 @@ prepare(void)
 int
 main(void)
 {
-	static const struct deed install = {"install", REQUEST_INSTALL, "a=1-1"};
-	static const struct deed upgrade = {"upgrade", REQUEST_UPGRADE, ""};
-	static const struct deed removal = {"remove", REQUEST_REMOVE, "a"};
+	static const struct deed install = {"install", REQUEST_INSTALL, "a=1-1", 0};
+	static const struct deed upgrade = {"upgrade", REQUEST_UPGRADE, "", 0};
+	static const struct deed removal = {"remove", REQUEST_REMOVE, "a", 0};
+	static const struct deed back = {"rollback", REQUEST_INSTALL, "", 2};
 	char shm[] = "/dev/shm/pkg-crash-XXXXXX", tmp[] = "/tmp/pkg-crash-XXXXXX";
 
 	if (sodium_init() < 0)
@@ -485,10 +491,14 @@ main(void)
 	test_deed("empty", "installed", &install);
 	/* Somebody edits a configuration file in between. */
 	put(work, "installed/etc/changed.conf", "c=mine", 0644);
+	put(work, "installed/etc/merged.conf", "m=mine\n\nn=1\n", 0644);
 	if (failed == 0)
 		test_deed("installed", "upgraded", &upgrade);
 	if (failed == 0)
 		test_deed("upgraded", "removed", &removal);
+	/* Both packages come back in their first version: one upgraded, one removed since. */
+	if (failed == 0)
+		test_deed("removed", "back", &back);
 	run("rm -rf %s%s", work, "");
 	printf("%lu deaths judged, those where syncfs does nothing among them\n", states_seen);
 	printf("%u passed, %u failed\n", passed, failed);

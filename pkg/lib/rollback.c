@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The way back: a plan that makes the set of packages what it was before an
+ * earlier transaction.  Nothing has to be solved, since that set was whole.  The
+ * files of packages that come back must still be somewhere: in the cache, in the
+ * folder of a repository, or offered by one.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "system.h"
+
+struct search {
+	struct root *r;
+	const struct repos *repos;
+	struct plan *p;
+	struct buffer missing;
+	size_t missing_count;
+	struct fault *f;
+};
+
+static int
+check_id(struct root *r, int64_t *id, struct fault *f)
+{
+	sqlite3_stmt *s = sql_query(r, "SELECT max(id) FROM history", "");
+	int64_t last = s != NULL && sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+
+	sqlite3_finalize(s);
+	if (last == 0)
+		return fault_set(f, PKG_NOTHING, "nothing was done in %s/ yet, so there is no way back", r->path);
+	if (*id == 0)
+		*id = last;
+	s = sql_query(r, "SELECT 1 FROM history WHERE id = ?", "i", *id);
+	bool known = s != NULL && sqlite3_step(s) == SQLITE_ROW;
+
+	sqlite3_finalize(s);
+	return known ? 0 : fault_set(f, PKG_NOTHING, "there is no transaction %lld; 'pkg history' lists them", (long long)*id);
+}
+
+/* A package file of that name that is what its name says and is signed. */
+static bool
+try_file(struct search *w, const char *folder, const char *name, const char *version, const char *arch)
+{
+	char *path = text_format("%s/%s-%s.%s.pkg", folder, name, version, arch);
+	struct found *found = &w->p->found[w->p->found_count];
+	struct fault ignored;
+
+	if (access(path, R_OK) != 0) {
+		free(path);
+		return false;
+	}
+	bool good = package_header(path, &w->r->keys, &found->m, &ignored) == 0 && strcmp(found->m.name, name) == 0 &&
+	    strcmp(found->m.version, version) == 0;
+
+	if (!good) {
+		root_note(w->r, "%s is not what its name says, or not trusted, and is passed over", path);
+		manifest_free(&found->m);
+		free(path);
+		return false;
+	}
+	found->path = path;
+	w->p->found_count++;
+	return true;
+}
+
+static const struct manifest *
+find_offer(const struct repo *repo, const char *name, const char *version)
+{
+	for (size_t i = 0; i < repo->index.count; i++) {
+		const struct manifest *m = &repo->index.packages[i];
+
+		if (strcmp(m->name, name) == 0 && strcmp(m->version, version) == 0)
+			return m;
+	}
+	return NULL;
+}
+
+static void
+find_package(struct search *w, struct step *s)
+{
+	for (size_t i = 0; i < w->repos->count; i++) {
+		const struct repo *repo = &w->repos->items[i];
+
+		if (try_file(w, repo->folder, s->name, s->new_version, w->r->arch) ||
+		    try_file(w, repo->folder, s->name, s->new_version, "any")) {
+			s->local_path = w->p->found[w->p->found_count - 1].path;
+			s->offer = &w->p->found[w->p->found_count - 1].m;
+			return;
+		}
+	}
+	for (size_t i = 0; i < w->repos->count && s->offer == NULL; i++) {
+		s->offer = find_offer(&w->repos->items[i], s->name, s->new_version);
+		s->repo = s->offer ? &w->repos->items[i] : NULL;
+	}
+	if (s->offer != NULL)
+		return;
+	if (w->missing_count < 8)
+		buffer_format(&w->missing, "%s%s %s", w->missing_count ? ", " : "", s->name, s->new_version);
+	w->missing_count++;
+}
+
+/* What a package was then against what it is now. */
+static void
+add_difference(struct search *w, const char *name, const char *then, bool automatic)
+{
+	struct fault ignored;
+	struct manifest now;
+	bool installed = db_package(w->r, name, false, &now, &ignored) == 0;
+
+	if (installed && then != NULL && strcmp(now.version, then) == 0) {
+		if (db_is_automatic(w->r, name) != automatic)
+			list_add(automatic ? &w->p->implicit : &w->p->explicit, name);
+	} else if (installed || then != NULL) {
+		w->p->steps = mem_grow(w->p->steps, w->p->count + 1, sizeof(*w->p->steps));
+		struct step *s = &w->p->steps[w->p->count++];
+
+		*s = (struct step){.name = text_dup(name), .automatic = automatic};
+		if (installed)
+			s->old_version = text_dup(now.version);
+		if (then != NULL)
+			s->new_version = text_dup(then);
+	}
+	manifest_free(&now);
+}
+
+int
+rollback_plan(struct root *r, int64_t id, const struct repos *repos, struct plan *p, struct fault *f)
+{
+	struct search w = {.r = r, .repos = repos, .p = p, .f = f};
+
+	*p = (struct plan){0};
+	int status = check_id(r, &id, f);
+
+	if (status != 0)
+		return status;
+	/* The first change since then tells what was before it. */
+	sqlite3_stmt *s = sql_query(r, "SELECT package, old, automatic, min(rowid) FROM change WHERE history >= ?"
+	    " GROUP BY package ORDER BY package", "i", id);
+
+	if (s == NULL)
+		return db_error(r, f);
+	while (sql_row(s)) {
+		const char *old = (const char *)sqlite3_column_text(s, 1);
+
+		add_difference(&w, sql_text(s, 0), old, sqlite3_column_int(s, 2) != 0);
+	}
+	p->found = mem_alloc(p->count * sizeof(*p->found));
+	for (size_t i = 0; i < p->count; i++) {
+		if (p->steps[i].new_version != NULL)
+			find_package(&w, &p->steps[i]);
+	}
+	if (w.missing_count != 0)
+		status = fault_set(f, PKG_NOTHING, "the way back to before transaction %lld needs %s%s, which %s neither in "
+		    "%s/var/cache/pkg nor in a repository; put the package files there, or go back less far", (long long)id,
+		    w.missing.data, w.missing_count > 8 ? " and more" : "", w.missing_count == 1 ? "is" : "are", r->path);
+	buffer_free(&w.missing);
+	return status;
+}
