@@ -499,11 +499,6 @@ dir_empty(struct inode *dir, bool *empty)
  * then 3 + (hash << 16 | how many of that hash were listed).  Without, a cookie
  * is 3 + the byte where the next entry is.
  */
-struct listed {
-	uint32_t hash;
-	uint32_t offset;
-};
-
 struct listing {
 	struct inode *dir;
 	uint8_t *to;
@@ -575,14 +570,27 @@ list_linear(struct listing *l, uint64_t from)
 	return 0;
 }
 
-static int
-listed_order(const void *a, const void *b)
+/*
+ * Keys in rising order, by merging runs of 1, 2, 4 …; spare has room for as many.
+ * Where the result is: one of the two.
+ */
+static uint64_t *
+sort_keys(uint64_t *keys, uint64_t *spare, uint32_t n)
 {
-	const struct listed *x = a, *y = b;
+	for (uint32_t run = 1; run < n; run *= 2) {
+		uint64_t *swap = keys;
 
-	if (x->hash != y->hash)
-		return x->hash < y->hash ? -1 : 1;
-	return x->offset < y->offset ? -1 : x->offset > y->offset;
+		for (uint32_t at = 0; at < n; ) {
+			uint32_t a = at, a_end = a + run < n ? a + run : n;
+			uint32_t b = a_end, b_end = b + run < n ? b + run : n;
+
+			while (at < b_end)
+				spare[at++] = b == b_end || (a < a_end && keys[a] < keys[b]) ? keys[a++] : keys[b++];
+		}
+		keys = spare;
+		spare = swap;
+	}
+	return keys;
 }
 
 /* One leaf by hash; *same counts the entries of *last that were seen. */
@@ -591,34 +599,36 @@ list_leaf(struct listing *l, uint32_t block, unsigned version, uint64_t from, ui
     uint32_t *same)
 {
 	struct fs *fs = l->dir->fs;
-	struct listed *all;
+	uint64_t *all, *sorted;		/* hash << 32 | offset */
 	struct buffer *b;
-	uint32_t n = 0;
+	uint32_t n = 0, most = fs->block_bytes / DIRENT_HEAD + 1;
 	int error = dir_read_block(l->dir, block, &b);
 
 	if (error != 0)
 		return error;
-	all = malloc(fs->block_bytes / 12 * sizeof *all + sizeof *all);
+	all = malloc(2 * most * sizeof *all);
 	if (all == NULL) {
 		buffer_put(fs, b);
 		return -ENOMEM;
 	}
 	for (uint32_t at = 0; b->sum == SUM_DIRECTORY && at < dir_usable(fs); at += entry_at(b, at)->rec_len) {
 		const struct ext4_dirent *e = entry_at(b, at);
+		uint32_t hash;
 
 		if (e->inode == 0 || is_dot(e))
 			continue;
-		name_hash(e->name, e->name_len, version, fs->super->hash_seed, &all[n].hash);
-		all[n++].offset = at;
+		name_hash(e->name, e->name_len, version, fs->super->hash_seed, &hash);
+		all[n++] = (uint64_t)hash << 32 | at;
 	}
-	qsort(all, n, sizeof *all, listed_order);
+	sorted = sort_keys(all, all + most, n);
 	for (uint32_t i = 0; i < n && !l->full; i++) {
-		const struct ext4_dirent *e = entry_at(b, all[i].offset);
+		const struct ext4_dirent *e = entry_at(b, (uint32_t)sorted[i]);
+		uint32_t hash = (uint32_t)(sorted[i] >> 32);
 		uint64_t here;
 
-		*same = all[i].hash == *last ? *same + 1 : 0;
-		*last = all[i].hash;
-		here = (uint64_t)all[i].hash << 16 | (*same > 0xfffe ? 0xfffe : *same);
+		*same = hash == *last ? *same + 1 : 0;
+		*last = hash;
+		here = (uint64_t)hash << 16 | (*same > 0xfffe ? 0xfffe : *same);
 		if (here >= from)
 			list_one(l, 3 + here + 1, e->inode, e->type, e->name, e->name_len);
 	}

@@ -50,6 +50,7 @@ struct redo {
 	uint64_t bytes;			/* of the ring, a multiple of 8 */
 	uint64_t head, tail;		/* our own; the area's are for the next life */
 	uint64_t reserved;		/* for operations in progress */
+	uint64_t old_sequences;		/* the highest of an earlier life's records */
 	bool replaying;
 };
 
@@ -222,9 +223,14 @@ redo_open(struct fs *fs, bool recovering, uint64_t committed)
 	}
 	check_records(fs, r);
 	/* from here on transactions have new numbers: what is to be done again is marked */
-	for (at = r->head; at != r->tail; at = next(r, at))
-		if (is_record(r, at) && record_at(r, at)->transaction > committed)
+	for (at = r->head; at != r->tail; at = next(r, at)) {
+		if (!is_record(r, at))
+			continue;
+		if (record_at(r, at)->sequence > r->old_sequences)
+			r->old_sequences = record_at(r, at)->sequence;
+		if (record_at(r, at)->transaction > committed)
 			record_at(r, at)->flags |= RECORD_PENDING;
+	}
 	return 0;
 }
 
@@ -305,9 +311,12 @@ room_needed(const struct fs_job *job)
 	return 2 * (uint64_t)record_bytes(text_bytes(job));
 }
 
+/* What this life did is not asked for again in it: only an earlier one's records answer. */
 static struct record *
 find_record(struct redo *r, uint64_t sequence)
 {
+	if (sequence > r->old_sequences)
+		return NULL;
 	for (uint64_t at = r->head; at != r->tail; at = next(r, at))
 		if (is_record(r, at) && record_at(r, at)->sequence == sequence)
 			return record_at(r, at);

@@ -4,6 +4,7 @@
  * anew.  What the client writes is copied before it is looked at.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -302,6 +303,18 @@ page_bytes(const struct fs_request *r)
 	}
 }
 
+/* Copied once, and only what the operation looks at; a number of segments that makes no
+ * sense stays, and is refused. */
+static void
+copy_request(struct fs_job *job, const struct fs_request *from)
+{
+	const size_t head = offsetof(struct fs_request, segment);
+
+	memcpy(&job->request, from, head);
+	if (job->request.segments <= FS_SEGMENTS)
+		memcpy(job->request.segment, from->segment, job->request.segments * sizeof from->segment[0]);
+}
+
 static void
 begin_job(struct server *s, uint32_t slot)
 {
@@ -312,8 +325,8 @@ begin_job(struct server *s, uint32_t slot)
 	s->free_job = j->free_next;
 	s->busy[slot] = true;
 	s->active++;
-	memset(&j->job, 0, sizeof j->job);
-	memcpy(&j->job.request, &ch->slot[slot].request, sizeof j->job.request);
+	memset(&j->job.answer, 0, sizeof j->job - offsetof(struct fs_job, answer));
+	copy_request(&j->job, &ch->slot[slot].request);
 	j->slot = slot;
 	j->job.page = j->page;
 	j->job.done = job_done;

@@ -45,7 +45,7 @@ crc32c(uint32_t crc, const void *bytes, size_t count)
 	for (; count >= 8; count -= 8, p += 8) {
 		uint64_t v;
 
-		memcpy(&v, __builtin_assume_aligned(p, 8), 8);
+		__builtin_memcpy(&v, __builtin_assume_aligned(p, 8), 8);	/* one load, no call */
 		v ^= crc;
 		crc = crc_table[7][v & 0xff] ^ crc_table[6][(v >> 8) & 0xff] ^
 		    crc_table[5][(v >> 16) & 0xff] ^ crc_table[4][(v >> 24) & 0xff] ^
@@ -77,34 +77,33 @@ rotate(uint32_t v, unsigned bits)
 	return v << bits | v >> (32 - bits);
 }
 
-/* RFC 1320's functions, on eight words of input and four of state. */
-static uint32_t
+/*
+ * RFC 1320's functions, on eight words of input and four of state.  Written out:
+ * a listing hashes every name of a block.
+ */
+#define MIX_F(x, y, z)	((z) ^ ((x) & ((y) ^ (z))))
+#define MIX_G(x, y, z)	(((x) & (y)) + (((x) ^ (y)) & (z)))
+#define MIX_H(x, y, z)	((x) ^ (y) ^ (z))
+#define STEP(f, a, b, c, d, word, turn)	((a) = rotate((a) + f(b, c, d) + (word), turn))
+#define FOUR(f, k, t0, t1, t2, t3, w0, w1, w2, w3)	\
+	(STEP(f, a, b, c, d, in[w0] + (k), t0), STEP(f, d, a, b, c, in[w1] + (k), t1),	\
+	STEP(f, c, d, a, b, in[w2] + (k), t2), STEP(f, b, c, d, a, in[w3] + (k), t3))
+
+static void
 half_md4(uint32_t state[4], const uint32_t in[8])
 {
-	static const uint8_t order[3][8] = {
-		{ 0, 1, 2, 3, 4, 5, 6, 7 }, { 1, 3, 5, 7, 0, 2, 4, 6 }, { 3, 7, 2, 6, 1, 5, 0, 4 } };
-	static const uint8_t turn[3][4] = { { 3, 7, 11, 19 }, { 3, 5, 9, 13 }, { 3, 9, 11, 15 } };
-	static const uint32_t add[3] = { 0, 0x5a827999, 0x6ed9eba1 };
-	uint32_t s[4] = { state[0], state[1], state[2], state[3] };
+	uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
 
-	for (unsigned round = 0; round < 3; round++) {
-		for (unsigned i = 0; i < 8; i++) {
-			/* a, d, c, b in turn are the word that changes */
-			unsigned at = (4 - i % 4) % 4;
-			uint32_t x = s[(at + 1) % 4], y = s[(at + 2) % 4], z = s[(at + 3) % 4], f;
-
-			if (round == 0)
-				f = z ^ (x & (y ^ z));
-			else if (round == 1)
-				f = (x & y) + ((x ^ y) & z);
-			else
-				f = x ^ y ^ z;
-			s[at] = rotate(s[at] + f + in[order[round][i]] + add[round], turn[round][i % 4]);
-		}
-	}
-	for (unsigned i = 0; i < 4; i++)
-		state[i] += s[i];
-	return state[1];
+	FOUR(MIX_F, 0, 3, 7, 11, 19, 0, 1, 2, 3);
+	FOUR(MIX_F, 0, 3, 7, 11, 19, 4, 5, 6, 7);
+	FOUR(MIX_G, 0x5a827999u, 3, 5, 9, 13, 1, 3, 5, 7);
+	FOUR(MIX_G, 0x5a827999u, 3, 5, 9, 13, 0, 2, 4, 6);
+	FOUR(MIX_H, 0x6ed9eba1u, 3, 9, 11, 15, 3, 7, 2, 6);
+	FOUR(MIX_H, 0x6ed9eba1u, 3, 9, 11, 15, 1, 5, 0, 4);
+	state[0] += a;
+	state[1] += b;
+	state[2] += c;
+	state[3] += d;
 }
 
 static void
@@ -176,7 +175,7 @@ name_hash(const char *name, size_t length, unsigned hash_version, const uint32_t
 	bool is_unsigned = hash_version >= HASH_LEGACY_U;
 	uint32_t state[4], in[8], value;
 
-	memcpy(state, (seed[0] | seed[1] | seed[2] | seed[3]) != 0 ? seed : start, sizeof state);
+	__builtin_memcpy(state, (seed[0] | seed[1] | seed[2] | seed[3]) != 0 ? seed : start, sizeof state);
 	switch (hash_version) {
 	case HASH_LEGACY:
 	case HASH_LEGACY_U:
