@@ -26,7 +26,7 @@ lines_split(struct lines *l, const struct buffer *b)
 {
 	const char *at = b->data, *end = b->data + b->length;
 
-	*l = (struct lines){0};
+	*l = (struct lines){.items = mem_alloc(sizeof(*l->items))};
 	if (b->length != 0 && memchr(b->data, '\0', b->length) != NULL)
 		return false;	/* no text */
 	while (at < end) {
@@ -35,8 +35,8 @@ lines_split(struct lines *l, const struct buffer *b)
 
 		if (l->count == LINES_MAX)
 			return false;
-		if ((l->count & (l->count - 1)) == 0)
-			l->items = mem_grow(l->items, l->count ? 2 * (size_t)l->count : 1, sizeof(*l->items));
+		if (l->count != 0 && (l->count & (l->count - 1)) == 0)
+			l->items = mem_grow(l->items, 2 * (size_t)l->count, sizeof(*l->items));
 		l->items[l->count++] = (struct line){at, n};
 		at += n;
 	}
@@ -197,7 +197,8 @@ merge_texts(struct buffer *out, const struct buffer *base, const struct buffer *
 {
 	struct lines l[3] = {0};
 	bool good = lines_split(&l[0], base) && lines_split(&l[1], mine) && lines_split(&l[2], theirs);
-	int *in_mine = mem_alloc((size_t)l[0].count * sizeof(int) + 1), *in_theirs = mem_alloc((size_t)l[0].count * sizeof(int) + 1);
+	size_t room = (size_t)l[0].count * sizeof(int);
+	int *in_mine = mem_alloc(room), *in_theirs = mem_alloc(room);
 
 	buffer_add(out, "", 0);
 	good = good && lines_match(&l[0], &l[1], in_mine) && lines_match(&l[0], &l[2], in_theirs) &&

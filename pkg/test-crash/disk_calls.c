@@ -62,8 +62,19 @@ die(void)
 static void
 step(void)
 {
-	if (++count == last)
+	if (++count == last && kind != DEATH_FULL)
 		die();
+}
+
+/* A step that needs room; false: there is none. */
+static bool
+room(void)
+{
+	step();
+	if (kind != DEATH_FULL || last == 0 || count < last)
+		return true;
+	errno = ENOSPC;
+	return false;
 }
 
 /* Before the first write to it a file is what the disk has. */
@@ -72,7 +83,7 @@ track(int fd)
 {
 	struct stat st;
 
-	if (last == 0 || kind == DEATH_KILL || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+	if (last == 0 || kind == DEATH_KILL || kind == DEATH_FULL || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return;
 	for (int i = 0; i < file_count; i++) {
 		if (files[i].device == st.st_dev && files[i].inode == st.st_ino)
@@ -115,7 +126,8 @@ ssize_t
 write(int fd, const void *data, size_t n)
 {
 	if (is_disk(fd)) {
-		step();
+		if (!room())
+			return -1;
 		track(fd);
 	}
 	return result(syscall(SYS_write, fd, data, n));
@@ -124,7 +136,8 @@ write(int fd, const void *data, size_t n)
 ssize_t
 pwrite64(int fd, const void *data, size_t n, off64_t at)
 {
-	step();
+	if (!room())
+		return -1;
 	track(fd);
 	return result(syscall(SYS_pwrite64, fd, data, n, at));
 }
@@ -138,8 +151,8 @@ pwrite(int fd, const void *data, size_t n, off_t at)
 static int
 do_open(int folder, const char *path, int flags, mode_t mode)
 {
-	if ((flags & (O_CREAT | O_TRUNC)) != 0)
-		step();
+	if ((flags & (O_CREAT | O_TRUNC)) != 0 && !room())
+		return -1;
 	return (int)result(syscall(SYS_openat, folder, path, flags, mode));
 }
 
@@ -196,7 +209,8 @@ ftruncate(int fd, off_t size)
 int
 fallocate64(int fd, int mode, off64_t at, off64_t n)
 {
-	step();
+	if (!room())
+		return -1;
 	track(fd);
 	return (int)result(syscall(SYS_fallocate, fd, mode, at, n));
 }
@@ -267,7 +281,8 @@ unlink(const char *path)
 int
 mkdirat(int folder, const char *path, mode_t mode)
 {
-	step();
+	if (!room())
+		return -1;
 	return (int)result(syscall(SYS_mkdirat, folder, path, mode));
 }
 
@@ -280,7 +295,8 @@ mkdir(const char *path, mode_t mode)
 int
 symlinkat(const char *target, int folder, const char *path)
 {
-	step();
+	if (!room())
+		return -1;
 	return (int)result(syscall(SYS_symlinkat, target, folder, path));
 }
 
