@@ -10,6 +10,7 @@
  */
 #include <stdio.h>
 #include "core.h"
+#include "redo.h"
 
 enum { MIN_RING = 64, CHUNK = 32 };
 
@@ -528,6 +529,10 @@ journal_recover(struct fs *fs)
 		error = replay(w);
 	if (error == 0)
 		error = disk_flush(fs);
+	/* The new numbers hide which records had been committed: a life that ends between
+	 * this write and the replay of the redo area must have left that said. */
+	if (error == 0)
+		redo_recovered(fs, w->sequence - 1);
 	/* + 2: what was begun after the last commit must never seem to go on, and its
 	 * number (of the one committing, and the one running) is not given again */
 	if (error == 0)

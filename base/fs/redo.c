@@ -199,20 +199,52 @@ check_records(struct fs *fs, struct redo *r)
 	publish(r);
 }
 
+static bool
+area_of(const struct fs *fs, struct redo *r)
+{
+	if (fs->options.redo == NULL || fs->options.redo_bytes < sizeof(struct area) + 16384)
+		return false;
+	r->area = (struct area *)(void *)fs->options.redo;
+	r->bytes = (fs->options.redo_bytes - sizeof(struct area)) & ~7ULL;
+	return true;
+}
+
+/* What was in no committed transaction of the last life is to be done again, in whichever life. */
+static void
+mark_pending(struct redo *r, uint64_t committed)
+{
+	for (uint64_t at = r->head; at != r->tail; at = next(r, at))
+		if (is_record(r, at) && record_at(r, at)->transaction > committed)
+			record_at(r, at)->flags |= RECORD_PENDING;
+}
+
+void
+redo_recovered(struct fs *fs, uint64_t committed)
+{
+	struct redo r = { 0 };
+
+	if (!fs->options.recovering || !area_of(fs, &r) || r.area->magic != AREA_MAGIC ||
+	    r.area->version != AREA_VERSION)
+		return;
+	check_records(fs, &r);
+	mark_pending(&r, committed);
+}
+
 int
 redo_open(struct fs *fs, bool recovering, uint64_t committed)
 {
 	struct redo *r;
 	uint64_t at;
 
-	if (fs->options.redo == NULL || fs->options.redo_bytes < sizeof(struct area) + 16384 ||
-	    fs->read_only)
+	if (fs->read_only)
 		return 0;
 	r = calloc(1, sizeof *r);
 	if (r == NULL)
 		return -ENOMEM;
-	r->area = (struct area *)(void *)fs->options.redo;
-	r->bytes = (fs->options.redo_bytes - sizeof(struct area)) & ~7ULL;
+	if (!area_of(fs, r)) {
+		free(r);
+		return 0;
+	}
 	fs->redo = r;
 	fiber_tag_place = &r->area->running;
 	if (r->area->magic == AREA_MAGIC)
@@ -223,14 +255,10 @@ redo_open(struct fs *fs, bool recovering, uint64_t committed)
 	}
 	check_records(fs, r);
 	/* from here on transactions have new numbers: what is to be done again is marked */
-	for (at = r->head; at != r->tail; at = next(r, at)) {
-		if (!is_record(r, at))
-			continue;
-		if (record_at(r, at)->sequence > r->old_sequences)
+	mark_pending(r, committed);
+	for (at = r->head; at != r->tail; at = next(r, at))
+		if (is_record(r, at) && record_at(r, at)->sequence > r->old_sequences)
 			r->old_sequences = record_at(r, at)->sequence;
-		if (record_at(r, at)->transaction > committed)
-			record_at(r, at)->flags |= RECORD_PENDING;
-	}
 	return 0;
 }
 

@@ -13,6 +13,9 @@
  * transaction that the journal had; else it is emptied. */
 int redo_open(struct fs *fs, bool recovering, uint64_t committed);
 void redo_close(struct fs *fs);
+/* When the journal was brought home, and before its superblock forgets how far it went:
+ * note which records it did not have.  Such notes outlive any number of lives. */
+void redo_recovered(struct fs *fs, uint64_t committed);
 /* Do again what the journal did not have.  Sleeps. */
 int redo_replay(struct fs *fs);
 /* Is that what is going on?  Then data are left alone: what an operation did to them is on

@@ -412,6 +412,78 @@ nothing_is_lost_or_done_twice(void)
 	printf("  %u deaths\n", deaths);
 }
 
+/* ---- a recovery that dies, at each of its steps ---------------------------------------------- */
+
+enum { OLD = 6 };	/* files that were committed; the others were only answered */
+
+static bool
+change(uint32_t op, struct ref root, unsigned i)
+{
+	struct fs_request *r = fill(i, op, root);
+
+	r->sequence = ++next_sequence;
+	r->mode = 0100600;
+	sprintf((char *)channel->page[i], "file%u", i);
+	return ask(i) == 0;
+}
+
+static bool
+is_there(struct ref root, unsigned i)
+{
+	fill(60, FS_LOOKUP, root);
+	sprintf((char *)channel->page[60], "file%u", i);
+	return ask(60) == 0;
+}
+
+/* False: the recovery had ended before that many steps. */
+static bool
+recovery_dies_after(unsigned steps)
+{
+	struct ref root;
+	uint32_t epoch;
+	bool died;
+
+	begin();
+	memset(files, 0, sizeof files);
+	root = client_begin();
+	for (unsigned i = 0; i < OLD; i++)
+		CHECK(change(FS_CREATE, root, i));
+	fill(61, FS_SYNC, rig_no_ref);
+	CHECK(ask(61) == 0);
+	CHECK(change(FS_UNLINK, root, 0));
+	for (unsigned i = OLD; i < FILES; i++)
+		CHECK(change(FS_CREATE, root, i));
+	epoch = channel->server_epoch;
+	server_die();
+	server_live();
+	turn(steps);
+	died = channel->server_epoch == epoch;
+	if (died) {
+		server_die();
+		server_live();
+		recover(epoch);
+		CHECK(!is_there(root, 0));
+		for (unsigned i = 1; i < FILES; i++)
+			CHECK(is_there(root, i));
+		if (!check_ok)
+			printf("  the recovery died after %u steps\n", steps);
+	}
+	end();
+	return died;
+}
+
+static void
+a_recovery_may_die_at_any_step(void)
+{
+	unsigned steps = 0;
+
+	for (seed = 1; seed <= 3 && check_ok; seed++)
+		for (unsigned i = 0; check_ok && recovery_dies_after(i); i++)
+			steps++;
+	CHECK(steps >= 30);
+	printf("  %u deaths\n", steps);
+}
+
 int
 main(void)
 {
@@ -419,5 +491,6 @@ main(void)
 	RUN(requests_are_answered);
 	RUN(nonsense_harms_nobody);
 	RUN(nothing_is_lost_or_done_twice);
+	RUN(a_recovery_may_die_at_any_step);
 	CHECK_END();
 }
