@@ -12,7 +12,7 @@
 #include "core.h"
 #include "redo.h"
 
-enum { MIN_RING = 64, CHUNK = 32 };
+enum { MIN_RING = 64, CHUNK = 32, WINDOW = 256 };	/* CHUNK, WINDOW: blocks read, and written home, at once */
 
 /* ---- the journal's inode and superblock --------------------------------------------- */
 
@@ -399,20 +399,36 @@ walk_transaction(struct walk *w, bool note)
 
 /* ---- writing home ----------------------------------------------------------------------------- */
 
+static bool
+copy_counts(const struct copy *copy)
+{
+	return copy->log_block != 0 && !(copy->is_revoked && (int32_t)(copy->sequence - copy->revoked) <= 0);
+}
+
+/* As the log is read: once, and in large pieces. */
 static int
-copy_order(const void *a, const void *b)
+log_order(const void *a, const void *b)
+{
+	const struct copy *x = a, *y = b;
+
+	return x->log_block < y->log_block ? -1 : x->log_block > y->log_block;
+}
+
+/* As it is written home: neighbours together. */
+static int
+home_order(const void *a, const void *b)
 {
 	const struct copy *x = a, *y = b;
 
 	return x->block < y->block ? -1 : x->block > y->block;
 }
 
+/* One copy from the log, as it was before it went there. */
 static int
-replay_one(struct walk *w, const struct copy *copy, uint8_t *memory, struct batch *batch)
+copy_read(struct walk *w, const struct copy *copy, uint8_t *memory)
 {
 	struct fs *fs = w->fs;
 	struct journal *j = &fs->journal;
-	struct disk_segment segment = { (uintptr_t)memory, fs->block_bytes, DISK_OWN };
 	uint32_t sequence = be32(copy->sequence), magic = be32(JOURNAL_MAGIC), sum;
 	uint8_t *block;
 	int error;
@@ -436,42 +452,71 @@ replay_one(struct walk *w, const struct copy *copy, uint8_t *memory, struct batc
 	memcpy(memory, block, fs->block_bytes);
 	if ((copy->flags & TAG_ESCAPE) != 0)
 		memcpy(memory, &magic, 4);
-	return batch_submit(fs, batch, DISK_WRITE, 0, copy->block << fs->block_bits, &segment, 1);
+	return 0;
+}
+
+/* Write blocks home, sorted and with their memory: a request for each row of neighbours. */
+static int
+write_rows(struct fs *fs, const struct copy *copy, uint32_t count, uint8_t *memory)
+{
+	uint32_t limit = fs->disk->max_bytes == 0 ? DISK_SEGMENTS : fs->disk->max_bytes >> fs->block_bits;
+	struct disk_segment segment[DISK_SEGMENTS];
+	struct batch batch = { 0 };
+	uint32_t row;
+	int error = 0;
+
+	limit = limit > DISK_SEGMENTS ? DISK_SEGMENTS : limit == 0 ? 1 : limit;
+	for (uint32_t at = 0; at < count && error == 0; at += row) {
+		for (row = 0; row < limit && at + row < count && copy[at + row].block == copy[at].block + row; row++)
+			segment[row] = (struct disk_segment){
+				(uintptr_t)memory + ((size_t)copy[at + row].next << fs->block_bits),
+				fs->block_bytes, DISK_OWN };
+		error = batch_submit(fs, &batch, DISK_WRITE, 0, copy[at].block << fs->block_bits, segment, row);
+	}
+	batch_wait(&batch);
+	return error != 0 ? error : batch.error;
+}
+
+/* The chains are not needed any more: next says where in the memory a block lies. */
+static int
+replay_window(struct walk *w, struct copy *copy, uint32_t count, uint8_t *memory)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < count && error == 0; i++) {
+		copy[i].next = i;
+		error = copy_read(w, &copy[i], memory + ((size_t)i << w->fs->block_bits));
+	}
+	if (error != 0)
+		return error;
+	qsort(copy, count, sizeof *copy, home_order);
+	return write_rows(w->fs, copy, count, memory);
 }
 
 static int
 replay(struct walk *w)
 {
 	struct fs *fs = w->fs;
-	uint8_t *memory = aligned_alloc(4096, (size_t)CHUNK * fs->block_bytes);
-	struct batch batch = { 0 };
-	uint32_t used = 0, written = 0;
+	uint32_t count = 0, room, n;
+	uint8_t *memory;
 	int error = 0;
 
+	for (uint32_t i = 0; i < w->copies; i++)
+		if (copy_counts(&w->copy[i]))
+			w->copy[count++] = w->copy[i];
+	room = count < WINDOW ? count : WINDOW;
+	memory = aligned_alloc(4096, ((size_t)(room + 4) << fs->block_bits) & ~(size_t)4095);
 	if (memory == NULL)
 		return -ENOMEM;
-	if (w->copies != 0)
-		qsort(w->copy, w->copies, sizeof *w->copy, copy_order);
-	for (uint32_t i = 0; i < w->copies && error == 0; i++) {
-		const struct copy *copy = &w->copy[i];
-
-		if (copy->log_block == 0)
-			continue;
-		if (copy->is_revoked && (int32_t)(copy->sequence - copy->revoked) <= 0)
-			continue;
-		if (used == CHUNK) {
-			error = batch_wait(&batch);
-			used = 0;
-		}
-		if (error == 0)
-			error = replay_one(w, copy, memory + (size_t)used++ * fs->block_bytes, &batch);
-		written++;
+	if (count != 0)
+		qsort(w->copy, count, sizeof *w->copy, log_order);
+	for (uint32_t at = 0; at < count && error == 0; at += n) {
+		n = count - at < WINDOW ? count - at : WINDOW;
+		error = replay_window(w, w->copy + at, n, memory);
 	}
-	if (batch_wait(&batch) != 0 && error == 0)
-		error = batch.error;
 	free(memory);
 	if (error == 0)
-		say(fs, "recovered %u transactions of the journal, %u blocks", w->commits, written);
+		say(fs, "recovered %u transactions of the journal, %u blocks", w->commits, count);
 	return error;
 }
 
