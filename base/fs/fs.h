@@ -46,6 +46,8 @@ struct fs_options {
 	/* Before this life another one had the file system mounted: FS_MOUNT
 	 * replays what redo holds and keeps orphans until FS_RECOVERED. */
 	bool recovering;
+	/* The last life was ended from outside: what it was at had no part in that. */
+	bool was_killed;
 
 	uint64_t (*clock_ns)(void *context);		/* monotonic */
 	void (*say)(void *context, const char *line);	/* one line for the log, without newline */

@@ -126,7 +126,8 @@ serve(void)
 int
 main(void)
 {
-	struct fs_options options = { .clock_ns = clock_ns, .say = say, .random = component->random };
+	struct fs_options options = { .clock_ns = clock_ns, .say = say, .random = component->random,
+		.was_killed = component->was_killed != 0 };
 	size_t heap_bytes;
 	void *heap = heap_region(&heap_bytes);
 

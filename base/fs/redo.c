@@ -172,7 +172,7 @@ find_suspect(struct fs *fs, struct area *area)
 	uint64_t running = area->running;
 
 	area->running = 0;
-	if (running == 0)
+	if (running == 0 || fs->options.was_killed)
 		return;
 	area->deaths = running == area->suspect ? area->deaths + 1 : 1;
 	area->suspect = running;

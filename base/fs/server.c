@@ -156,13 +156,11 @@ be_born(struct server *s, enum fs_state state)
 {
 	struct fs_channel *ch = s->channel;
 
+	/* What was sent while we were on our way is for the old epoch, so are requests that a
+	 * client is just queueing: take_requests knows them by their entries. */
 	s->born = true;
-	store(&ch->server_epoch, ch->server_epoch + 1);
-	/* What was sent while we were on our way went to the old epoch: it comes again.  Orders
-	 * the store of the epoch before the load of tail; pairs with the client's fence
-	 * between its tail and its look at the epoch. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	store(&ch->requests.head, load(&ch->requests.tail));
+	s->epoch = ch->server_epoch + 1;
+	store(&ch->server_epoch, s->epoch);
 	set_state(s, state);
 }
 
@@ -353,10 +351,12 @@ take_requests(struct server *s)
 		return true;
 	}
 	while (head != tail && s->free_job != NULL) {
-		uint32_t slot = *(volatile uint32_t *)&r->slot[head % FS_SLOTS];
+		uint32_t entry = *(volatile uint32_t *)&r->slot[head % FS_SLOTS], slot = FS_ENTRY_SLOT(entry);
 
 		head++;
 		took = true;
+		if (!FS_ENTRY_IS_FOR(entry, s->epoch))
+			continue;	/* it comes again */
 		if (slot < FS_SLOTS && !s->busy[slot])
 			begin_job(s, slot);
 		else if (s->broken++ == 0)

@@ -41,6 +41,7 @@ struct server {
 	bool busy[FS_SLOTS];
 	bool bell;			/* the client shall be rung */
 	bool born;			/* this life's epoch is published */
+	uint32_t epoch;			/* of this life; what a client sent to another one is dropped */
 	bool recovers;			/* it takes over a mount */
 	bool own_running, own_done;	/* a request of our own: to recover, or to end a mount */
 	struct fs_job own;

@@ -478,6 +478,7 @@ describe(const struct component *c, struct component_info *info)
 	info->magic = COMPONENT_MAGIC;
 	info->version = COMPONENT_VERSION;
 	info->starts = c->starts;
+	info->was_killed = c->starts > 1 && c->ending == ENDED_KILLED;
 	memcpy(info->name, c->conf->name, sizeof info->name);
 	info->timer_hz = tessera.info->timer_hz;
 	info->wall_time_ns = tessera.boot->wall_time_ns;

@@ -140,8 +140,9 @@ ring_put(struct disk_client *c, struct disk_call *k)
 	struct fs_ring *r = &c->channel->requests;
 	uint32_t tail = r->tail;
 
-	r->slot[tail % FS_SLOTS] = call_slot(k);
-	/* The slot's contents and its number before the tail: partner is the server's load. */
+	/* If a new server comes at this very moment, the entry shows that it is not for that one. */
+	r->slot[tail % FS_SLOTS] = FS_ENTRY(call_slot(k), c->epoch);
+	/* The slot's contents and its entry before the tail: partner is the server's load. */
 	__atomic_store_n(&r->tail, tail + 1, __ATOMIC_RELEASE);
 	k->state = CALL_SENT;
 }

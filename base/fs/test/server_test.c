@@ -5,6 +5,7 @@
  * nothing is done twice, and the image is clean.
  */
 #include <check.h>
+#include "../fiber.h"
 #include "../server.h"
 #include "rig.h"
 
@@ -13,6 +14,7 @@ static struct server server;
 static struct fs_channel *channel;
 static uint64_t next_sequence;
 static unsigned long seed;
+static bool was_killed;			/* what the next life is told of the last one */
 
 static uint64_t
 clock_ns(void *context)
@@ -32,7 +34,8 @@ say(void *context, const char *line)
 static void
 server_live(void)
 {
-	struct fs_options o = { .clock_ns = clock_ns, .say = say, .context = &rig, .random = rig_random(&rig) };
+	struct fs_options o = { .clock_ns = clock_ns, .say = say, .context = &rig, .random = rig_random(&rig),
+		.was_killed = was_killed };
 
 	if (!server_begin(&server, channel, FS_CHANNEL_BYTES, &o))
 		abort();
@@ -80,12 +83,18 @@ fill(uint32_t slot, uint32_t op, struct ref ref)
 }
 
 static void
-post(uint32_t slot)
+post_for(uint32_t slot, uint32_t epoch)
 {
 	struct fs_ring *q = &channel->requests;
 
-	q->slot[q->tail % FS_SLOTS] = slot;
+	q->slot[q->tail % FS_SLOTS] = FS_ENTRY(slot, epoch);
 	__atomic_store_n(&q->tail, q->tail + 1, __ATOMIC_RELEASE);
+}
+
+static void
+post(uint32_t slot)
+{
+	post_for(slot, channel->server_epoch);
 }
 
 static int
@@ -205,7 +214,7 @@ nonsense_harms_nobody(void)
 
 	begin();
 	root = client_begin();
-	post(1000000);
+	post(200);
 	post(5);
 	post(5);
 	fill(5, FS_LOOKUP, root);
@@ -484,6 +493,286 @@ a_recovery_may_die_at_any_step(void)
 	printf("  %u deaths\n", steps);
 }
 
+/* ---- a request that is queued while the new server comes ------------------------------------- */
+
+static void
+a_request_for_the_last_server_is_dropped(void)
+{
+	struct ref root;
+	struct fs_request *r;
+	uint32_t epoch;
+
+	begin();
+	root = client_begin();
+	epoch = channel->server_epoch;
+	server_die();
+	server_live();
+	turn(1000);
+	CHECK(channel->server_epoch == epoch + 1 && channel->state == FS_RECOVERING);
+	/* The client looked at the epoch before that, and its entry comes after. */
+	r = fill(5, FS_CREATE, root);
+	r->mode = 0100600;
+	r->sequence = ++next_sequence;
+	strcpy((char *)channel->page[5], "late");
+	post_for(5, epoch);
+	turn(1000);
+	CHECK(take() < 0);
+	r = fill(40, FS_RECOVERED, rig_no_ref);
+	r->offset = next_sequence;
+	CHECK(ask(40) == 0);
+	CHECK(ask(5) == 0);
+	turn(1000);
+	CHECK(take() < 0 && server.broken == 0);
+	end();
+}
+
+/* ---- a request that kills the server ------------------------------------------------------------ */
+
+/*
+ * The server dies within the fiber of a request: everything that it has written to
+ * the channel until then is there, nothing that it does afterwards is.
+ */
+static struct {
+	uint64_t tag;			/* of the request; 0: none kills */
+	uint8_t *frame;			/* the channel at that moment; NULL: it lives */
+	void (*submit)(struct disk *, struct disk_request *);
+} killer;
+
+/* Any FS_READ: the tag of what has no sequence begins with its operation. */
+#define A_READ	(1ULL << 63 | (uint64_t)FS_READ << 48)
+
+static bool
+is_fatal(uint64_t tag)
+{
+	return killer.tag == A_READ ? tag >> 48 == A_READ >> 48 : tag == killer.tag;
+}
+
+/* Who is at work, as the redo area of this life says. */
+static uint64_t
+at_work(void)
+{
+	return fiber_tag_place != NULL ? *fiber_tag_place : 0;
+}
+
+static void
+killing_submit(struct disk *disk, struct disk_request *r)
+{
+	if (killer.tag != 0 && killer.frame == NULL && is_fatal(at_work())) {
+		killer.frame = aligned_alloc(4096, FS_CHANNEL_BYTES);
+		memcpy(killer.frame, channel, FS_CHANNEL_BYTES);
+	}
+	if (killer.frame == NULL)
+		killer.submit(disk, r);
+}
+
+/* The next life; requests of the last one that the disk never saw are forgotten with it. */
+static void
+after_the_killing(void)
+{
+	while (rig_poll(&rig.disk))
+		;
+	memcpy(channel, killer.frame, FS_CHANNEL_BYTES);
+	free(killer.frame);
+	killer.frame = NULL;
+	server_end(&server);
+	server_live();
+}
+
+static void
+killer_begin(void)
+{
+	killer.tag = 0;
+	killer.submit = rig.disk.submit;
+	rig.disk.submit = killing_submit;
+	server_die();
+	server_live();
+}
+
+/* Is the server dead of it? */
+static bool
+kills(void)
+{
+	for (unsigned i = 0; i < 1000 && killer.frame == NULL; i++)
+		turn(1);
+	return killer.frame != NULL;
+}
+
+static void
+recovered(uint32_t epoch, uint64_t lowest)
+{
+	struct fs_request *r;
+
+	turn(1000);
+	CHECK(channel->server_epoch == epoch + 1 && channel->state == FS_RECOVERING);
+	while (take() >= 0)
+		;
+	r = fill(40, FS_RECOVERED, rig_no_ref);
+	r->offset = lowest;
+	CHECK(ask(40) == 0);
+}
+
+static void
+a_request_that_kills_twice_is_refused(void)
+{
+	struct ref root;
+	struct fs_request *r;
+	uint32_t epoch;
+	uint64_t fatal;
+
+	begin();
+	killer_begin();
+	root = client_begin();
+	for (unsigned lives = 0; lives < 2; lives++) {
+		epoch = channel->server_epoch;
+		if (lives == 0) {		/* cold, so that the next request has to read */
+			server_die();
+			server_live();
+			recovered(epoch++, 0);
+			fatal = ++next_sequence;
+		}
+		r = fill(5, FS_CREATE, root);
+		r->mode = 0100600;
+		r->sequence = fatal;
+		strcpy((char *)channel->page[5], "fatal");
+		post(5);
+		killer.tag = fatal;
+		CHECK(kills());
+		if (!check_ok)
+			break;
+		after_the_killing();
+		recovered(epoch, fatal);
+	}
+	/* Once more: now it is known, and everything else goes on. */
+	fill(5, FS_CREATE, root)->sequence = fatal;
+	channel->slot[5].request.mode = 0100600;
+	strcpy((char *)channel->page[5], "fatal");
+	CHECK(ask(5) == -EIO);
+	CHECK(killer.frame == NULL);
+	CHECK(change(FS_CREATE, root, 6));
+	CHECK(is_there(root, 6));
+	fill(60, FS_LOOKUP, root);
+	strcpy((char *)channel->page[60], "fatal");
+	CHECK(ask(60) == -ENOENT);
+	end();
+}
+
+static void
+a_read_that_kills_twice_is_refused(void)
+{
+	struct ref root, file;
+	struct fs_request *r;
+	uint32_t epoch;
+
+	begin();
+	killer_begin();
+	root = client_begin();
+	CHECK(change(FS_CREATE, root, 1));
+	file = answered(1);
+	r = fill(2, FS_WRITE, file);
+	r->length = r->size = 4096;
+	r->segments = 1;
+	r->segment[0] = (struct fs_segment){ 0, 4096, 0 };
+	r->sequence = ++next_sequence;
+	CHECK(ask(2) == 4096);
+	fill(61, FS_SYNC, rig_no_ref);
+	CHECK(ask(61) == 0);
+	for (unsigned lives = 0; lives < 3 && check_ok; lives++) {
+		epoch = channel->server_epoch;
+		r = fill(5, FS_READ, file);
+		r->length = 1024;
+		r->segments = 1;
+		r->segment[0] = (struct fs_segment){ 0, 1024, 0 };
+		killer.tag = A_READ;
+		if (lives == 2)
+			break;
+		post(5);
+		CHECK(kills());
+		if (!check_ok)
+			break;
+		after_the_killing();
+		recovered(epoch, 0);
+	}
+	CHECK(ask(5) == -EIO);
+	fill(5, FS_GETATTR, file);
+	CHECK(ask(5) == 0);
+	/* another part of it can be read */
+	r = fill(5, FS_READ, file);
+	r->offset = r->length = 1024;
+	r->segments = 1;
+	r->segment[0] = (struct fs_segment){ 0, 1024, 0 };
+	killer.tag = 0;
+	CHECK(ask(5) == 1024);
+	end();
+}
+
+/* Killed from outside while it is at work on the same request, again and again. */
+static void
+a_killed_server_blames_no_request(void)
+{
+	struct ref root;
+	struct fs_request *r;
+	uint32_t epoch;
+
+	begin();
+	killer_begin();
+	root = client_begin();
+	was_killed = true;
+	++next_sequence;
+	for (unsigned lives = 0; lives < 4 && check_ok; lives++) {
+		epoch = channel->server_epoch;
+		if (lives == 0) {
+			server_die();
+			server_live();
+			recovered(epoch++, 0);
+		}
+		r = fill(5, FS_CREATE, root);
+		r->mode = 0100600;
+		r->sequence = next_sequence;
+		strcpy((char *)channel->page[5], "slow");
+		if (lives == 3)
+			break;
+		post(5);
+		killer.tag = next_sequence;
+		CHECK(kills());
+		if (!check_ok)
+			break;
+		after_the_killing();
+		recovered(epoch, next_sequence);
+	}
+	killer.tag = 0;
+	was_killed = false;
+	CHECK(ask(5) == 0);
+	end();
+}
+
+static void
+a_record_that_kills_twice_is_left_out(void)
+{
+	struct ref root;
+	uint32_t epoch;
+
+	begin();
+	killer_begin();
+	root = client_begin();
+	CHECK(change(FS_CREATE, root, 1));
+	CHECK(change(FS_CREATE, root, 2));
+	killer.tag = next_sequence - 1;
+	epoch = channel->server_epoch;
+	server_die();
+	server_live();
+	for (unsigned lives = 0; lives < 2 && check_ok; lives++) {
+		CHECK(kills());
+		CHECK(channel->server_epoch == epoch);
+		if (check_ok)
+			after_the_killing();
+	}
+	if (check_ok)
+		recovered(epoch, 0);
+	CHECK(!is_there(root, 1));
+	CHECK(is_there(root, 2));
+	end();
+}
+
 int
 main(void)
 {
@@ -492,5 +781,10 @@ main(void)
 	RUN(nonsense_harms_nobody);
 	RUN(nothing_is_lost_or_done_twice);
 	RUN(a_recovery_may_die_at_any_step);
+	RUN(a_request_for_the_last_server_is_dropped);
+	RUN(a_request_that_kills_twice_is_refused);
+	RUN(a_read_that_kills_twice_is_refused);
+	RUN(a_record_that_kills_twice_is_left_out);
+	RUN(a_killed_server_blames_no_request);
 	CHECK_END();
 }

@@ -176,6 +176,8 @@ struct component_info {
 	uint8_t root_part[16];		/* GUID of the root partition; zeros: none given */
 	char args[256];			/* from system.conf */
 	char cmdline[256];		/* of the boot slot */
+	uint32_t was_killed;		/* 1: somebody with the authority ended the last life, not a fault of its own */
+	uint32_t reserved;
 };
 _Static_assert(sizeof(struct component_info) <= 4096, "one page");
 

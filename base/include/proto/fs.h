@@ -7,7 +7,9 @@
  * Requests and answers.  The Frame has FS_SLOTS slots, each a request, its
  * answer and a page for names, lists and other bytes.  The client fills a free
  * slot and puts its number into the ring of requests; the server writes the
- * answer into the same slot and puts the number into the ring of answers.  Any
+ * answer into the same slot and puts the number into the ring of answers.  An
+ * entry of the ring of requests also says for which server it is: what was meant
+ * for an earlier one is dropped (FS_ENTRY).  Any
  * number of requests is in progress at once and they end in any order.  A slot
  * is the client's again when its answer was taken.  The server copies a request
  * before it looks at it and trusts nothing in it.
@@ -29,10 +31,11 @@
  *
  * Deaths.  The server counts its lives in server_epoch.  A new server takes
  * requests.head = requests.tail, recovers the journal, replays the records of
- * the redo area that were not committed, then raises server_epoch, drops what was sent
- * meanwhile (head = tail once more), sets state FS_RECOVERING and rings.  The client takes the answers that are there, sends
- * FS_HOLD for every inode that it holds without a name, sends its unstable
- * writes again, then FS_RECOVERED, and then every request that has no answer,
+ * the redo area that were not committed, then raises server_epoch, sets state
+ * FS_RECOVERING and rings.  What was sent meanwhile bears the old epoch and is
+ * dropped.  The client takes the answers that are there, sends FS_HOLD for every
+ * inode that it holds without a name, sends its unstable writes again, then
+ * FS_RECOVERED, and then every request that has no answer,
  * unchanged, with the `sequence` it had.  The server answers a sequence
  * that the redo area knows from there, without doing it twice.  `sequence` rises
  * by one with every request that changes something, in the order of slots taken.
@@ -205,7 +208,13 @@ struct fs_statfs {
 	char label[16];
 };
 
-struct fs_ring {			/* of slot numbers; indices as in proto/block.h */
+/* An entry of the ring of requests: a slot, and the server_epoch that the client
+ * knew when it sent it.  In the ring of answers it is the slot alone. */
+#define FS_ENTRY(slot, epoch)	((uint32_t)(epoch) << 8 | (slot))
+#define FS_ENTRY_SLOT(entry)	((entry) & 0xff)
+#define FS_ENTRY_IS_FOR(entry, epoch)	(((uint32_t)(epoch) ^ (entry) >> 8) << 8 == 0)
+
+struct fs_ring {			/* of entries; indices as in proto/block.h */
 	_Alignas(64) volatile uint32_t tail;
 	volatile uint32_t writer_waits;
 	_Alignas(64) volatile uint32_t head;

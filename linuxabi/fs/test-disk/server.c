@@ -752,9 +752,11 @@ take_requests(void)
 	bool any = false;
 
 	while (r->head != r->tail && works < FS_SLOTS) {
-		unsigned slot = r->slot[r->head % FS_SLOTS];
+		uint32_t entry = r->slot[r->head % FS_SLOTS];
+		unsigned slot = FS_ENTRY_SLOT(entry);
 
 		CHECK(slot < FS_SLOTS);
+		CHECK(FS_ENTRY_IS_FOR(entry, ch->server_epoch));
 		work[works].slot = slot;
 		work[works++].done = false;
 		r->head++;
