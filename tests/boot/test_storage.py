@@ -66,9 +66,9 @@ def end(m, path):
 	root_is_clean(path)
 
 
-def survives(start, disk, name):
+def survives(start, disk, name, **environment):
 	path = writable()
-	m = start(path, CPUS=2, SNAPSHOT=0, DISK=disk)
+	m = start(path, CPUS=2, SNAPSHOT=0, DISK=disk, **environment)
 	m.login()
 	device = on_disk(m)
 	print(f"    / is {device}")
@@ -94,6 +94,14 @@ def root_on_virtio_survives_a_reboot(start):
 
 def root_on_an_sd_card_survives_a_reboot(start):
 	survives(start, "sd", "mmcblk0p5")
+
+
+def an_sd_card_alone_starts_the_system(start):
+	"""With firmware that we build, since no packaged one starts from an SD card."""
+	for command in ([os.path.join(images.TOP, ".mk/deps"), "firmware"], [os.path.join(images.TOP, "ports/build"), "u-boot"]):
+		subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+	survives(start, "card", "mmcblk0p5",
+	    FIRMWARE=os.path.join(images.TOP, "build/ports/u-boot/root/usr/lib/u-boot/qemu_arm64_sd/u-boot.bin"))
 
 
 def synced_files_survive_a_power_cut(start):
@@ -187,3 +195,5 @@ TESTS = [
 	synced_files_survive_a_power_cut, root_grows_to_the_disk, a_full_disk_says_so,
 	killing_the_disk_driver_loses_nothing, killing_the_file_server_loses_nothing, killing_devmgr_loses_nothing,
 ]
+if LONG:		# minutes to build
+	TESTS.append(an_sd_card_alone_starts_the_system)
