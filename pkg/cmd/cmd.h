@@ -7,6 +7,7 @@
 #define PKG_CMD_H
 
 #include <stdio.h>
+#include <time.h>
 
 #include "../lib/system.h"
 
@@ -21,6 +22,9 @@ struct cmd {
 	char **operands;
 	struct list notes;	/* said during a transaction, for --json */
 	bool bar;		/* a progress line stands on the terminal */
+	char *fetch_name;	/* what is fetched, or NULL */
+	struct timespec fetch_start;
+	uint64_t fetch_before;	/* bytes that were there when it started */
 	struct fault f;
 };
 

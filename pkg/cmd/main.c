@@ -100,31 +100,84 @@ json_list(FILE *out, const char *key, const struct list *l)
 	putc(']', out);
 }
 
+enum { AMOUNT = 32 };
+
+/* "12.3 MiB" and the like. */
+static const char *
+amount(char text[AMOUNT], uint64_t bytes)
+{
+	if (bytes < 10240)
+		snprintf(text, AMOUNT, "%llu B", (unsigned long long)bytes);
+	else if (bytes < 10 << 20)
+		snprintf(text, AMOUNT, "%llu KiB", (unsigned long long)bytes >> 10);
+	else
+		snprintf(text, AMOUNT, "%llu.%llu MiB", (unsigned long long)bytes >> 20,
+		    (unsigned long long)(bytes >> 10) % 1024 * 10 / 1024);
+	return text;
+}
+
+static void
+draw_bar(uint64_t done, uint64_t total)
+{
+	static const char full[] = "########################", empty[] = "                        ";
+	enum { WIDTH = sizeof(full) - 1 };
+	int filled = total == 0 ? 0 : done >= total ? WIDTH : (int)(done * WIDTH / total);
+
+	fprintf(stderr, "[%.*s%.*s] ", filled, full, WIDTH - filled, empty);
+}
+
+/* Bytes, rate, and the time that is left if it goes on like this. */
+static void
+draw_bytes(struct cmd *c, uint64_t done, uint64_t total)
+{
+	char a[AMOUNT], b[AMOUNT], rate[AMOUNT];
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (c->fetch_start.tv_sec == 0) {
+		c->fetch_start = now;
+		c->fetch_before = done;
+	}
+	uint64_t ms = (uint64_t)((now.tv_sec - c->fetch_start.tv_sec) * 1000 + (now.tv_nsec - c->fetch_start.tv_nsec) / 1000000);
+	uint64_t per_second = ms == 0 ? 0 : (done - c->fetch_before) * 1000 / ms;
+
+	draw_bar(done, total);
+	fprintf(stderr, "%s: %s of %s", c->fetch_name ? c->fetch_name : "fetching", amount(a, done), amount(b, total));
+	if (per_second != 0 && ms > 500)
+		fprintf(stderr, ", %s/s, %llu s left", amount(rate, per_second),
+		    (unsigned long long)(total > done ? (total - done) / per_second : 0));
+}
+
 static void
 show_progress(void *context, enum progress what, const char *text, uint64_t done, uint64_t total)
 {
-	static const char *const verbs[] = {"fetching", "unpacking", "writing to the disk", ""};
 	struct cmd *c = context;
 	bool terminal = isatty(STDERR_FILENO) == 1;
 
 	if (what == PROGRESS_NOTE)
 		list_add(&c->notes, text);
+	if (what == PROGRESS_FETCH) {
+		free(c->fetch_name);
+		c->fetch_name = text_format("fetching %s (%llu of %llu)", text, (unsigned long long)done + 1,
+		    (unsigned long long)total);
+	}
 	if (c->json || (c->quiet && what != PROGRESS_NOTE))
 		return;
 	if (c->bar)
 		fputs("\r\033[K", stderr);
-	c->bar = false;
-	if (what == PROGRESS_NOTE) {
+	c->bar = terminal && what != PROGRESS_NOTE;
+	if (what == PROGRESS_NOTE)
 		fprintf(stderr, "pkg: %s\n", text);
-	} else if (terminal) {
-		enum { WIDTH = 24 };
-		unsigned filled = total == 0 || what == PROGRESS_FETCH ? 0 : (unsigned)(done * WIDTH / total);
-
-		fprintf(stderr, "[%.*s%.*s] %s %s", (int)filled, "########################", (int)(WIDTH - filled),
-		    "                        ", verbs[what], text);
-		c->bar = true;
-	} else if (what == PROGRESS_FETCH) {
-		fprintf(stderr, "%s %s\n", verbs[what], text);
+	else if (!terminal && what == PROGRESS_FETCH)
+		fprintf(stderr, "%s\n", c->fetch_name);
+	else if (terminal && what == PROGRESS_BYTES && c->fetch_name != NULL)
+		draw_bytes(c, done, total);
+	else if (terminal && what == PROGRESS_STAGE) {
+		draw_bar(done, total);
+		fprintf(stderr, "unpacking %s (%llu of %llu)", text, (unsigned long long)done + 1, (unsigned long long)total);
+	} else if (terminal && what == PROGRESS_COMMIT) {
+		draw_bar(done, total);
+		fputs("writing to the disk", stderr);
 	}
 	fflush(stderr);
 }
@@ -229,6 +282,7 @@ main(int argc, char **argv)
 	}
 	root_close(&c.root);
 	list_free(&c.notes);
+	free(c.fetch_name);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return status ? status : PKG_FAILED;
 	return status;

@@ -1,94 +1,230 @@
 // SPDX-License-Identifier: MIT
 /*
- * Fetching by URL, the one file that knows libcurl.  What arrives is kept as
- * FILE.part and continued there; FILE appears whole.  What it is worth is decided
- * by those who check its hash or signature.
+ * Fetching by URL, the one file that knows libcurl.  Several files come at once.
+ * What arrives is kept as FILE.part and continued there, also by a later run;
+ * FILE appears whole.  What it is worth is decided by those who check its hash or
+ * signature.
  */
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "system.h"
 
-struct sink {
+enum { AT_ONCE = 6, WAIT_MS = 200 };
+
+struct transfer {
+	struct fetch *item;
+	CURL *curl;
 	FILE *file;
-	uint64_t left;
+	char *part;
+	uint64_t start;		/* bytes that were there already */
+	uint64_t got;
+	bool too_large;
+};
+
+struct fetcher {
+	struct root *r;
+	CURLM *multi;
+	struct transfer at[AT_ONCE];
+	uint64_t done, total;	/* bytes of all items; those that ended */
+	struct fault *f;
 };
 
 static size_t
 receive(char *data, size_t size, size_t count, void *context)
 {
-	struct sink *s = context;
+	struct transfer *t = context;
 	size_t n = size * count;
 
-	if (n > s->left)
+	if (n > t->item->max - t->start - t->got) {
+		t->too_large = true;
 		return 0;	/* ends the transfer */
-	s->left -= n;
-	return fwrite(data, 1, n, s->file);
+	}
+	t->got += n;
+	return fwrite(data, 1, n, t->file);
 }
 
-static CURLcode
-transfer(const char *url, struct sink *s, curl_off_t from)
+static void
+show(struct fetcher *w)
 {
-	CURL *c = curl_easy_init();
-	CURLcode code;
+	uint64_t bytes = w->done;
 
-	if (c == NULL)
-		return CURLE_FAILED_INIT;
-	curl_easy_setopt(c, CURLOPT_URL, url);
-	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
-	curl_easy_setopt(c, CURLOPT_MAXREDIRS, 8L);
-	curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
-	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, 20L);
-	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 100L);
-	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, 30L);
-	curl_easy_setopt(c, CURLOPT_RESUME_FROM_LARGE, from);
-	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, receive);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, s);
-	code = curl_easy_perform(c);
-	curl_easy_cleanup(c);
-	return code;
+	for (int i = 0; i < AT_ONCE; i++)
+		bytes += w->at[i].item ? w->at[i].start + w->at[i].got : 0;
+	if (w->r->progress != NULL)
+		w->r->progress(w->r->progress_context, PROGRESS_BYTES, "", bytes, w->total);
+}
+
+/* From where the last run ended; afresh: from the start. */
+static int
+begin(struct fetcher *w, struct transfer *t, struct fetch *item, bool afresh)
+{
+	struct stat st;
+
+	*t = (struct transfer){.item = item, .part = text_format("%s.part", item->path)};
+	if (!afresh && stat(t->part, &st) == 0 && st.st_size > 0 && (uint64_t)st.st_size < item->max)
+		t->start = (uint64_t)st.st_size;
+	t->file = fopen(t->part, t->start ? "ab" : "wb");
+	if (t->file == NULL)
+		return fault_errno(w->f, "cannot write %s", t->part);
+	t->curl = curl_easy_init();
+	if (t->curl == NULL)
+		return fault_set(w->f, PKG_FAILED, "libcurl has no memory");
+	curl_easy_setopt(t->curl, CURLOPT_URL, item->url);
+	curl_easy_setopt(t->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(t->curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(t->curl, CURLOPT_FOLLOWLOCATION, 1L);
+	curl_easy_setopt(t->curl, CURLOPT_MAXREDIRS, 8L);
+	curl_easy_setopt(t->curl, CURLOPT_FAILONERROR, 1L);
+	curl_easy_setopt(t->curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(t->curl, CURLOPT_CONNECTTIMEOUT, 20L);
+	curl_easy_setopt(t->curl, CURLOPT_LOW_SPEED_LIMIT, 100L);
+	curl_easy_setopt(t->curl, CURLOPT_LOW_SPEED_TIME, 30L);
+	curl_easy_setopt(t->curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)t->start);
+	curl_easy_setopt(t->curl, CURLOPT_WRITEFUNCTION, receive);
+	curl_easy_setopt(t->curl, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(t->curl, CURLOPT_PRIVATE, t);
+	if (curl_multi_add_handle(w->multi, t->curl) != CURLM_OK)
+		return fault_set(w->f, PKG_FAILED, "libcurl does not start a transfer");
+	return 0;
+}
+
+/* Lets go of it; what came stays in the part, unless that is nothing. */
+static int
+end(struct fetcher *w, struct transfer *t)
+{
+	struct stat st;
+	int status = 0;
+
+	if (t->curl != NULL) {
+		curl_multi_remove_handle(w->multi, t->curl);
+		curl_easy_cleanup(t->curl);
+	}
+	if (t->file != NULL && fclose(t->file) != 0)
+		status = fault_errno(w->f, "cannot write %s", t->part);
+	if (t->part != NULL && stat(t->part, &st) == 0 && st.st_size == 0)
+		unlink(t->part);
+	free(t->part);
+	*t = (struct transfer){0};
+	return status;
+}
+
+static int
+failed(struct fetcher *w, const struct transfer *t, CURLcode code)
+{
+	const char *why = t->too_large ? "it is larger than it should be" :
+	    code == CURLE_WRITE_ERROR && errno != 0 ? strerror(errno) : curl_easy_strerror(code);
+
+	return fault_set(w->f, PKG_FAILED, "cannot fetch %s: %s", t->item->url, why);
+}
+
+static int
+finish(struct fetcher *w, struct transfer *t, CURLcode code)
+{
+	struct fetch *item = t->item;
+	bool resumed = t->start != 0;
+	uint64_t bytes = t->start + t->got;
+
+	/* A server that cannot continue: once more from the start. */
+	if (resumed && (code == CURLE_RANGE_ERROR || code == CURLE_HTTP_RETURNED_ERROR)) {
+		int status = end(w, t);
+
+		return status ? status : begin(w, t, item, true);
+	}
+	int status = code == CURLE_OK ? 0 : failed(w, t, code);
+	bool useless = t->too_large;
+	char *part = text_dup(t->part);
+	int closed = end(w, t);
+
+	if (status == 0)
+		status = closed;
+	/* An empty file is one, too. */
+	if (status == 0 && rename(part, item->path) != 0 && (bytes != 0 || file_replace(item->path, "", 0, 0644, w->f) != 0))
+		status = fault_errno(w->f, "cannot rename %s", part);
+	if (useless)
+		unlink(part);
+	free(part);
+	w->done += bytes;
+	return status;
+}
+
+static int
+reap(struct fetcher *w)
+{
+	CURLMsg *m;
+	int left, status = 0;
+
+	while (status == 0 && (m = curl_multi_info_read(w->multi, &left)) != NULL) {
+		struct transfer *t;
+
+		if (m->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+		status = finish(w, t, m->data.result);
+	}
+	return status;
+}
+
+/* Fills the free places; *busy: how many are taken then. */
+static int
+fill(struct fetcher *w, struct fetch *items, size_t count, size_t *next, unsigned *busy)
+{
+	int status = 0;
+
+	*busy = 0;
+	for (int i = 0; i < AT_ONCE && status == 0; i++) {
+		if (w->at[i].item == NULL && *next < count) {
+			if (w->r->progress != NULL && items[*next].name != NULL)
+				w->r->progress(w->r->progress_context, PROGRESS_FETCH, items[*next].name, *next, count);
+			status = begin(w, &w->at[i], &items[(*next)++], false);
+		}
+		*busy += w->at[i].item != NULL;
+	}
+	return status;
+}
+
+static int
+run(struct fetcher *w, struct fetch *items, size_t count)
+{
+	size_t next = 0;
+	unsigned busy;
+	int status, running;
+
+	while ((status = fill(w, items, count, &next, &busy)) == 0 && busy != 0) {
+		errno = 0;
+		if (curl_multi_perform(w->multi, &running) != CURLM_OK)
+			return fault_set(w->f, PKG_FAILED, "libcurl cannot go on");
+		status = reap(w);
+		if (status != 0)
+			return status;
+		if (pkg_interrupted)
+			return fault_set(w->f, PKG_FAILED, "interrupted; nothing was changed, and what was fetched is kept");
+		show(w);
+		curl_multi_poll(w->multi, NULL, 0, WAIT_MS, NULL);
+	}
+	return status;
 }
 
 int
-fetch_url(const char *url, const char *path, uint64_t max, struct fault *f)
+fetch_all(struct root *r, struct fetch *items, size_t count, struct fault *f)
 {
-	char *part = text_format("%s.part", path);
-	struct stat st;
-	uint64_t have = stat(part, &st) == 0 ? (uint64_t)st.st_size : 0;
-	bool resume = have != 0 && have < max;
-	struct sink s = {fopen(part, resume ? "ab" : "wb"), resume ? max - have : max};
-	int status = 0;
+	struct fetcher w = {.r = r, .multi = curl_multi_init(), .f = f};
 
-	if (s.file == NULL) {
-		status = fault_errno(f, "cannot write %s", part);
-		free(part);
-		return status;
-	}
-	CURLcode code = transfer(url, &s, resume ? (curl_off_t)have : 0);
+	if (w.multi == NULL)
+		return fault_set(f, PKG_FAILED, "libcurl does not start");
+	for (size_t i = 0; i < count; i++)
+		w.total += items[i].max;
+	int status = run(&w, items, count);
+	struct fault ignored;
 
-	/* A server that cannot continue: once more from the start. */
-	if (resume && (code == CURLE_RANGE_ERROR || code == CURLE_HTTP_RETURNED_ERROR)) {
-		fclose(s.file);
-		s = (struct sink){fopen(part, "wb"), max};
-		code = s.file ? transfer(url, &s, 0) : CURLE_WRITE_ERROR;
-	}
-	if (code != CURLE_OK)
-		status = fault_set(f, PKG_FAILED, "cannot fetch %s: %s", url,
-		    code == CURLE_WRITE_ERROR && s.left < CURL_MAX_WRITE_SIZE ? "it is larger than it should be" :
-		    curl_easy_strerror(code));
-	if (s.file != NULL && fclose(s.file) != 0 && status == 0)
-		status = fault_errno(f, "cannot write %s", part);
-	if (status != 0 && stat(part, &st) == 0 && st.st_size == 0)
-		unlink(part);	/* nothing came that could be continued */
-	if (status == 0 && rename(part, path) != 0)
-		status = fault_errno(f, "cannot rename %s", part);
-	free(part);
+	w.f = &ignored;
+	for (int i = 0; i < AT_ONCE; i++)
+		end(&w, &w.at[i]);
+	curl_multi_cleanup(w.multi);
 	return status;
 }

@@ -5,6 +5,7 @@
  * signature, before its expiry, and with a serial no smaller than any seen before.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -91,29 +92,41 @@ check_age(struct root *r, const struct repo *repo, struct fault *f)
 	return sql_run(r, f, "INSERT OR REPLACE INTO repo VALUES(?, ?)", "si", repo->name, (int64_t)i->serial);
 }
 
+/* The newest index to a place of its own: a bad one does not drive out a good one. */
+static int
+fetch_index(struct root *r, const struct repo *repo, const char *path, struct fault *f)
+{
+	char *url = text_format("%s/index.zst", repo->url), *part = text_format("%s.part", path);
+	int status = 0;
+
+	/* Half of one index and half of the next make none. */
+	unlink(part);
+	if (folders_make(repo->folder) != 0)
+		status = fault_errno(f, "cannot make %s", repo->folder);
+	else
+		status = fetch_all(r, &(struct fetch){.url = url, .path = (char *)path, .max = INDEX_MAX}, 1, f);
+	free(part);
+	free(url);
+	return status;
+}
+
 static int
 load_repo(struct root *r, struct repo *repo, bool refresh, struct fault *f)
 {
-	char *path = text_format("%s/index.zst", repo->folder);
-	int status = 0;
+	char *path = text_format("%s/index.zst", repo->folder), *new = text_format("%s/index.new", repo->folder);
+	bool fetched = !repo->local && refresh && r->lock_fd >= 0;
+	int status = fetched ? fetch_index(r, repo, new, f) : 0;
 
-	if (!repo->local && refresh && r->lock_fd >= 0) {
-		char *url = text_format("%s/index.zst", repo->url), *part = text_format("%s.part", path);
-
-		/* Half of one index and half of the next make none. */
-		unlink(part);
-		if (folders_make(repo->folder) != 0)
-			status = fault_errno(f, "cannot make %s", repo->folder);
-		else
-			status = fetch_url(url, path, INDEX_MAX, f);
-		free(part);
-		free(url);
-	}
 	if (status == 0)
-		status = index_load(&repo->index, path, &r->keys, f);
+		status = index_load(&repo->index, fetched ? new : path, &r->keys, f);
 	if (status == 0)
 		status = check_age(r, repo, f);
+	if (status == 0 && fetched && rename(new, path) != 0)
+		status = fault_errno(f, "cannot rename %s", new);
+	if (status != 0 && fetched)
+		unlink(new);
 	free(path);
+	free(new);
 	return status;
 }
 
@@ -178,25 +191,55 @@ check_file(const char *path, const struct manifest *m, struct fault *f)
 }
 
 int
-repo_fetch(struct root *r, const struct repo *repo, const struct manifest *m, char **path, struct fault *f)
+repo_file(const struct repo *repo, const struct manifest *m, char **path, struct fault *f)
 {
-	struct fault ignored;
-
 	*path = text_format("%s/%s", repo->folder, m->file);
-	if (repo->local)
-		return check_file(*path, m, f);
-	if (access(*path, F_OK) == 0 && check_file(*path, m, &ignored) == 0)
-		return 0;
-	char *url = text_format("%s/%s", repo->url, m->file);
+	return check_file(*path, m, f);
+}
 
-	if (r->progress != NULL)
-		r->progress(r->progress_context, PROGRESS_FETCH, m->name, 0, m->file_size);
-	int status = fetch_url(url, *path, m->file_size, f);
+/* What of the plan is not there, or not as the index says. */
+static size_t
+list_missing(const struct plan *p, struct fetch *items)
+{
+	size_t count = 0;
 
-	free(url);
-	if (status == 0)
-		status = check_file(*path, m, f);
-	if (status == PKG_CORRUPT)
-		unlink(*path);
+	for (size_t i = 0; i < p->count; i++) {
+		const struct step *s = &p->steps[i];
+		struct fault ignored;
+		char *path;
+
+		if (s->offer == NULL || s->repo == NULL || s->repo->local)
+			continue;
+		if (repo_file(s->repo, s->offer, &path, &ignored) == 0) {
+			free(path);
+			continue;
+		}
+		/* What is there and wrong is of no use. */
+		unlink(path);
+		items[count++] = (struct fetch){.url = text_format("%s/%s", s->repo->url, s->offer->file), .path = path,
+		    .name = s->name, .max = s->offer->file_size};
+	}
+	return count;
+}
+
+int
+plan_fetch(struct root *r, struct plan *p, bool dry_run, size_t *missing, struct fault *f)
+{
+	struct fetch *items = mem_alloc(p->count * sizeof(*items));
+	int status = 0;
+
+	/* Twice: a part of another file that had the name makes no whole. */
+	for (int round = 0; round < 2 && status == 0; round++) {
+		*missing = list_missing(p, items);
+		if (*missing != 0 && !dry_run)
+			status = fetch_all(r, items, *missing, f);
+		for (size_t i = 0; i < *missing; i++) {
+			free(items[i].url);
+			free(items[i].path);
+		}
+		if (*missing == 0 || dry_run)
+			break;
+	}
+	free(items);
 	return status;
 }

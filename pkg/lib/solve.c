@@ -2,7 +2,8 @@
 /*
  * The solver: libsolv decides, this file tells it what is installed, offered and
  * wanted, and puts its answer (a plan, or why there is none) into our words.
- * Versions are ordered as Debian's, which version.c repeats.
+ * Versions are ordered as Debian's, which version.c repeats, but for one thing: in
+ * a relation a version without a release means all its releases.
  */
 #include <solv/evr.h>
 #include <solv/poolarch.h>
@@ -36,6 +37,9 @@ struct world {
 	struct fault *f;
 };
 
+/* Makes of a version the first one behind all its releases: 2-1 < 2-99 < 2A~~~~ < 2a-1. */
+#define BEHIND "A~~~~"
+
 static Id
 dep_id(Pool *pool, const char *dep)
 {
@@ -47,7 +51,28 @@ dep_id(Pool *pool, const char *dep)
 		return name;
 	for (size_t i = 0; i < op; i++)
 		flags |= dep[at + i] == '<' ? REL_LT : dep[at + i] == '>' ? REL_GT : REL_EQ;
-	return pool_rel2id(pool, name, pool_str2id(pool, dep + at + op, 1), flags, 1);
+	bool behind = strchr(dep + at + op, '-') == NULL && (flags == (REL_LT | REL_EQ) || flags == REL_GT);
+	char *version = text_format("%s%s", dep + at + op, behind ? BEHIND : "");
+	Id evr = pool_str2id(pool, version, 1);
+
+	free(version);
+	return pool_rel2id(pool, name, evr, behind ? flags ^ REL_EQ : flags, 1);
+}
+
+/* As it was written, whatever became of it for the solver. */
+static char *
+dep_text(Pool *pool, Id dep)
+{
+	if (!ISRELDEP(dep))
+		return text_dup(pool_id2str(pool, dep));
+	Reldep *rd = GETRELDEP(pool, dep);
+	const char *version = pool_id2str(pool, rd->evr);
+	size_t n = strlen(version), extra = strlen(BEHIND);
+	bool behind = n > extra && strcmp(version + n - extra, BEHIND) == 0;
+	int flags = behind ? rd->flags ^ REL_EQ : rd->flags;
+
+	return text_format("%s %s%s%s %.*s", pool_id2str(pool, rd->name), flags & REL_LT ? "<" : "", flags & REL_GT ? ">" : "",
+	    flags & REL_EQ ? "=" : "", (int)(behind ? n - extra : n), version);
 }
 
 static void
@@ -69,6 +94,10 @@ add_solvable(struct world *w, Repo *repo, struct source source)
 	s->arch = strcmp(m->arch, "any") == 0 ? (Id)ARCH_ALL : pool_str2id(w->pool, m->arch, 1);
 	add_deps(repo, &s->provides, &m->provides);
 	s->provides = repo_addid_dep(repo, s->provides, pool_rel2id(w->pool, s->name, s->evr, REL_EQ, 1), 0);
+	/* So that name=1.2 fits 1.2-3. */
+	Id bare = pool_strn2id(w->pool, m->version, (unsigned)strcspn(m->version, "-"), 1);
+
+	s->provides = repo_addid_dep(repo, s->provides, pool_rel2id(w->pool, s->name, bare, REL_EQ, 1), 0);
 	add_deps(repo, &s->requires, &m->needs);
 	add_deps(repo, &s->conflicts, &m->conflicts);
 	add_deps(repo, &s->obsoletes, &m->replaces);
@@ -156,29 +185,90 @@ name_exists(struct world *w, Id name, bool only_installed)
 	return false;
 }
 
+/* Whether a version is what "name<2" and the like ask for. */
+static bool
+version_fits(const char *version, const char *dep)
+{
+	size_t op, at = dep_split(dep, &op);
+	int order = op == 0 ? 0 : version_compare(version, dep + at + op);
+
+	for (size_t i = 0; i < op; i++) {
+		char c = dep[at + i];
+
+		if ((c == '<' && order < 0) || (c == '>' && order > 0) || (c == '=' && order == 0))
+			return true;
+	}
+	return op == 0;
+}
+
+/* One of the versions that fit; *newest: the newest that is there at all. */
+static Id
+one_of(struct world *w, Id name, const char *text, const char **newest)
+{
+	Queue fitting;
+
+	*newest = NULL;
+	queue_init(&fitting);
+	for (Id p = 2; p < w->pool->nsolvables; p++) {
+		Solvable *s = pool_id2solvable(w->pool, p);
+
+		if (s->repo == NULL || s->name != name)
+			continue;
+		const char *version = pool_id2str(w->pool, s->evr);
+
+		if (*newest == NULL || version_compare(version, *newest) > 0)
+			*newest = version;
+		if (version_fits(version, text))
+			queue_push(&fitting, p);
+	}
+	Id what = fitting.count == 0 ? 0 : pool_queuetowhatprovides(w->pool, &fitting);
+
+	queue_free(&fitting);
+	return what;
+}
+
+static int
+add_install(struct world *w, const char *text, Id name, size_t at, size_t op, Queue *jobs)
+{
+	const char *newest;
+
+	if (!name_exists(w, name, false)) {
+		Id id = dep_id(w->pool, text);
+
+		if (pool_whatprovides(w->pool, id) <= 1)
+			return fault_set(w->f, PKG_NOTHING, "no repository has %s; 'pkg search %.*s' shows similar names", text,
+			    (int)at, text);
+		queue_push2(jobs, SOLVER_INSTALL | SOLVER_SOLVABLE_PROVIDES, id);
+		return 0;
+	}
+	if (op == 0) {
+		queue_push2(jobs, SOLVER_INSTALL | SOLVER_SOLVABLE_NAME, name);
+		return 0;
+	}
+	Id versions = one_of(w, name, text, &newest);
+
+	if (versions == 0)
+		return fault_set(w->f, PKG_NOTHING, "no repository has %s; the newest %.*s is %s", text, (int)at, text, newest);
+	queue_push2(jobs, SOLVER_INSTALL | SOLVER_SOLVABLE_ONE_OF, versions);
+	return 0;
+}
+
 static int
 add_job(struct world *w, const struct request *q, const char *text, Queue *jobs)
 {
 	size_t op;
 	size_t at = dep_split(text, &op);
-	Id name, id;
 
 	if (!dep_is_valid(text))
 		return fault_set(w->f, PKG_USAGE, "'%s' is no name of a package", text);
-	name = pool_strn2id(w->pool, text, (unsigned)at, 1);
-	id = dep_id(w->pool, text);
-	if (q->kind == REQUEST_INSTALL) {
-		bool named = name_exists(w, name, false);
+	Id name = pool_strn2id(w->pool, text, (unsigned)at, 1);
 
-		if (!named && pool_whatprovides(w->pool, id) <= 1)
-			return fault_set(w->f, PKG_NOTHING, "no repository has %s; 'pkg search %.*s' shows similar names", text,
-			    (int)at, text);
-		queue_push2(jobs, SOLVER_INSTALL | (named ? SOLVER_SOLVABLE_NAME : SOLVER_SOLVABLE_PROVIDES), id);
-		return 0;
-	}
+	if (q->kind == REQUEST_INSTALL)
+		return add_install(w, text, name, at, op, jobs);
 	if (!name_exists(w, name, true))
 		return fault_set(w->f, PKG_NOTHING, "%s is not installed", text);
-	queue_push2(jobs, (q->kind == REQUEST_REMOVE ? SOLVER_ERASE : SOLVER_UPDATE) | SOLVER_SOLVABLE_NAME, id);
+	queue_push2(jobs, (q->kind == REQUEST_REMOVE ? SOLVER_ERASE : SOLVER_UPDATE) | SOLVER_SOLVABLE_NAME,
+	    dep_id(w->pool, text));
 	return 0;
 }
 
@@ -233,6 +323,20 @@ providers_text(Pool *pool, Id dep)
 	return b.data;
 }
 
+/* Whether a package of that name is there, only for other architectures. */
+static char *
+elsewhere_text(struct world *w, Id name)
+{
+	for (Id p = 2; name != 0 && p < w->pool->nsolvables; p++) {
+		Solvable *s = pool_id2solvable(w->pool, p);
+
+		if (s->repo != NULL && s->name == name && !pool_installable(w->pool, s))
+			return text_format("%s is offered for another architecture (%s) than this root's (%s) only",
+			    pool_id2str(w->pool, name), pool_id2str(w->pool, s->arch), w->r->arch);
+	}
+	return NULL;
+}
+
 static char *
 sentence(struct world *w, SolverRuleinfo type, Id source, Id target, Id dep)
 {
@@ -242,7 +346,7 @@ sentence(struct world *w, SolverRuleinfo type, Id source, Id target, Id dep)
 	char *a = solvables && source ? solvable_text(pool, source) : NULL;
 	char *b = solvables && target ? solvable_text(pool, target) : NULL;
 	char *who = dep ? providers_text(pool, dep) : NULL, *s = NULL;
-	const char *need = dep ? pool_dep2str(pool, dep) : "";
+	char *need = dep ? dep_text(pool, dep) : text_dup("");
 
 	switch (type) {
 	case SOLVER_RULE_JOB:
@@ -250,7 +354,9 @@ sentence(struct world *w, SolverRuleinfo type, Id source, Id target, Id dep)
 		break;	/* what was asked for: the others say why not */
 	case SOLVER_RULE_JOB_NOTHING_PROVIDES_DEP:
 	case SOLVER_RULE_JOB_UNKNOWN_PACKAGE:
-		s = text_format("no repository has %s", need);
+		s = elsewhere_text(w, dep);
+		if (s == NULL)
+			s = text_format("no repository has %s", need);
 		break;
 	case SOLVER_RULE_PKG_NOT_INSTALLABLE:
 		s = text_format("%s is for another architecture (%s) than this root (%s)", a,
@@ -282,6 +388,7 @@ sentence(struct world *w, SolverRuleinfo type, Id source, Id target, Id dep)
 	free(a);
 	free(b);
 	free(who);
+	free(need);
 	return s;
 }
 
@@ -382,6 +489,28 @@ add_arrival(struct world *w, Solver *solver, Id id, struct plan *p)
 	}
 }
 
+/* What takes the place of something that was asked for is asked for. */
+static void
+inherit_marks(struct world *w, struct plan *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		struct step *s = &p->steps[i];
+
+		for (size_t n = 0; s->offer != NULL && s->old_version == NULL && n < s->offer->replaces.count; n++) {
+			const char *dep = s->offer->replaces.items[n];
+			size_t op, at = dep_split(dep, &op);
+
+			for (size_t g = 0; g < p->count; g++) {
+				const struct step *gone = &p->steps[g];
+
+				if (gone->new_version == NULL && strlen(gone->name) == at && strncmp(gone->name, dep, at) == 0 &&
+				    version_fits(gone->old_version, dep) && !db_is_automatic(w->r, gone->name))
+					s->automatic = false;
+			}
+		}
+	}
+}
+
 static void
 make_plan(struct world *w, Solver *solver, const struct request *q, struct plan *p)
 {
@@ -405,6 +534,7 @@ make_plan(struct world *w, Solver *solver, const struct request *q, struct plan 
 	}
 	if (p->count != 0)
 		qsort(p->steps, p->count, sizeof(*p->steps), order_steps);
+	inherit_marks(w, p);
 	for (size_t i = 0; q->kind == REQUEST_INSTALL && i < q->names.count; i++) {
 		size_t op;
 		char *name = text_dup_n(q->names.items[i], dep_split(q->names.items[i], &op));

@@ -11,8 +11,11 @@
 
 #include "package.h"
 
-/* What a long command does at the moment; text is a package or a sentence. */
-enum progress { PROGRESS_FETCH, PROGRESS_STAGE, PROGRESS_COMMIT, PROGRESS_NOTE };
+/*
+ * What a long command does at the moment; text is a package or a sentence.  done
+ * of total are packages, but for PROGRESS_BYTES, which tells of all that is fetched.
+ */
+enum progress { PROGRESS_FETCH, PROGRESS_BYTES, PROGRESS_STAGE, PROGRESS_COMMIT, PROGRESS_NOTE };
 typedef void progress_fn(void *context, enum progress what, const char *text, uint64_t done, uint64_t total);
 
 struct root {
@@ -94,10 +97,17 @@ int repos_load(struct root *r, struct repos *repos, bool refresh, struct fault *
 /* The same for those who only want to look around: what cannot be read is empty. */
 int repos_load_any(struct root *r, struct repos *repos, struct fault *f);
 void repos_free(struct repos *repos);
-/* Where the package's file is now; fetched if it is remote. */
-int repo_fetch(struct root *r, const struct repo *repo, const struct manifest *m, char **path, struct fault *f);
-/* Only fetch.c knows libcurl.  A part that is there is continued. */
-int fetch_url(const char *url, const char *path, uint64_t max, struct fault *f);
+/* Where the package's file is; it is the one that the index names, byte for byte. */
+int repo_file(const struct repo *repo, const struct manifest *m, char **path, struct fault *f);
+
+/* Only fetch.c knows libcurl. */
+struct fetch {
+	char *url, *path;
+	const char *name;	/* for the progress, or NULL */
+	uint64_t max;		/* bytes */
+};
+/* Fetches all, several at once; a PATH.part that is there is continued. */
+int fetch_all(struct root *r, struct fetch *items, size_t count, struct fault *f);
 
 /* ---- solver ---- */
 
@@ -140,6 +150,11 @@ struct plan {
 };
 int solve(struct root *r, const struct request *q, const struct repos *repos, struct plan *p, struct fault *f);
 void plan_free(struct plan *p);
+/*
+ * Fetches the packages of a plan that are in remote repositories and not in the
+ * cache.  A dry run only counts them: *missing.
+ */
+int plan_fetch(struct root *r, struct plan *p, bool dry_run, size_t *missing, struct fault *f);
 /* Back to before transaction `id` of the history; 0 is the last one.  Sets id's packages as they were. */
 int rollback_plan(struct root *r, int64_t id, const struct repos *repos, struct plan *p, struct fault *f);
 

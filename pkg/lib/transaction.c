@@ -101,7 +101,7 @@ open_step(struct run *t, struct step *s)
 	}
 	if (status == 0 && s->offer != NULL) {
 		if (path == NULL)
-			status = repo_fetch(t->r, s->repo, s->offer, &path, t->f);
+			status = repo_file(s->repo, s->offer, &path, t->f);
 		if (status == 0)
 			status = package_open(&s->package, path, &t->r->keys, t->f);
 		if (status == 0) {
@@ -936,8 +936,15 @@ transaction_run(struct root *r, struct plan *p, const char *command, bool dry_ru
 	struct run t = {.r = r, .p = p, .f = f};
 	struct fault ignored;
 	bool tried = false;
-	int status = check_all(&t);
+	size_t missing;
+	int status = plan_fetch(r, p, dry_run, &missing, f);
 
+	if (status == 0 && dry_run && missing != 0) {
+		root_note(r, "%zu packages would be fetched first; what their files would meet on the disk is not known yet", missing);
+		return 0;
+	}
+	if (status == 0)
+		status = check_all(&t);
 	if (status == 0 && !dry_run) {
 		status = prepare(&t, command);
 		if (status == 0)
