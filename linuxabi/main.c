@@ -67,6 +67,14 @@ argument(const char *name, char buf[WORLD_CMDLINE])
 	return NULL;
 }
 
+static long
+show_cmdline(struct seq *s, void *arg)
+{
+	(void)arg;
+	seq_printf(s, "%s\n", world.cmdline);
+	return 0;
+}
+
 static void
 start_first_program(void)
 {
@@ -139,6 +147,7 @@ bring_up(void *arg)
 	net_init();
 	syscall_init();
 	boot_stages_init(&world);
+	procfs_register("cmdline", show_cmdline, NULL);
 	tty_init();
 	if (world.console != 0)
 		console_channel_init((uint64_t)ipa_to_virt(world.console));

@@ -24,7 +24,7 @@ static uint64_t next_sequence = 1;
 static struct claim {
 	uint8_t guid[16];
 	void *holder;			/* NULL: free */
-	void (*found)(void *holder, uint64_t rdev);
+	void (*found)(void *holder, uint64_t rdev, const char *name);
 } claims[CLAIMS_MAX];			/* devs_lock */
 
 static struct waitq started = WAITQ_INIT(started);	/* a thread has looked for the first time */
@@ -265,7 +265,7 @@ hold_if_claimed(struct blk_dev *d)
 	if (dev_hold(d, c.holder) != 0)
 		klog(LOG_WARNING, "%s: is in use, and a mount waits for it", d->name);
 	if (c.found != NULL)
-		c.found(c.holder, d->rdev);
+		c.found(c.holder, d->rdev, d->name);
 }
 
 /* ---- devices; disk->mutex is held ---- */
@@ -896,7 +896,7 @@ block_unclaim(uint64_t rdev, void *holder)
 }
 
 static long
-claim_remember(const uint8_t guid[16], void *holder, void (*found)(void *, uint64_t))
+claim_remember(const uint8_t guid[16], void *holder, void (*found)(void *, uint64_t, const char *))
 {
 	struct claim *free = NULL;
 	long r = 0;
@@ -931,7 +931,7 @@ claim_forget(const uint8_t guid[16], const void *holder)
 
 /* The disk's mutex keeps a device from appearing between the two looks. */
 long
-block_claim_part(const uint8_t guid[16], void *holder, void (*found)(void *, uint64_t))
+block_claim_part(const uint8_t guid[16], void *holder, void (*found)(void *, uint64_t, const char *))
 {
 	long r = claim_remember(guid, holder, found);
 	struct blk_dev *d;
@@ -945,7 +945,7 @@ block_claim_part(const uint8_t guid[16], void *holder, void (*found)(void *, uin
 	/* one that appeared after claim_remember has it already */
 	r = d->gone || d->holder == holder ? 0 : dev_hold(d, holder);
 	if (r == 0 && !d->gone && found != NULL)
-		found(holder, d->rdev);
+		found(holder, d->rdev, d->name);
 	mutex_unlock(&dev_disk(d)->mutex);
 	if (r == 0)
 		dev_forget(d);
@@ -971,9 +971,13 @@ block_unclaim_part(const uint8_t guid[16], void *holder)
 /* ---- for file systems: fs/disk.h ---- */
 
 static void
-super_found(void *holder, uint64_t rdev)
+super_found(void *holder, uint64_t rdev, const char *name)
 {
-	WRITE_ONCE(((struct super *)holder)->dev, rdev);
+	struct super *sb = holder;
+
+	strlcpy(sb->device, name, sizeof(sb->device));
+	/* release: who sees the number sees the name */
+	__atomic_store_n(&sb->dev, rdev, __ATOMIC_RELEASE);
 }
 
 void

@@ -681,6 +681,20 @@ mount_text(struct mount *m, char *page, const char **text)
 	return !IS_ERR(*text);
 }
 
+/* What a name such as /dev/root stands for, as soon as the device is there. */
+static void
+mount_source(struct seq *s, const struct mount *m)
+{
+	uint64_t dev = __atomic_load_n(&m->sb->dev, __ATOMIC_ACQUIRE);	/* the name was written before */
+
+	if (dev >> 8 == 0 || m->sb->device[0] == '\0') {
+		seq_escape(s, m->source);
+		return;
+	}
+	seq_printf(s, "/dev/");
+	seq_escape(s, m->sb->device);
+}
+
 static long
 show_mounts(struct seq *s, struct task *t)
 {
@@ -693,7 +707,7 @@ show_mounts(struct seq *s, struct task *t)
 		return -ENOMEM;
 	for (unsigned n = 0; (m = mount_nth(n)) != NULL; n++) {
 		if (mount_text(m, page, &text)) {
-			seq_escape(s, m->source);
+			mount_source(s, m);
 			seq_char(s, ' ');
 			seq_escape(s, text);
 			mount_options_text(m, opts, sizeof(opts), true);
@@ -723,7 +737,7 @@ show_mountinfo(struct seq *s, struct task *t)
 			seq_escape(s, text);
 			mount_options_text(m, opts, sizeof(opts), false);
 			seq_printf(s, " %s - %s ", opts, m->sb->type->name);
-			seq_escape(s, m->source);
+			mount_source(s, m);
 			seq_printf(s, " %s\n", m->sb->flags & MS_RDONLY ? "ro" : "rw");
 		}
 		mount_put(m);

@@ -39,10 +39,10 @@ long block_claim(uint64_t rdev, void *holder);
 void block_unclaim(uint64_t rdev, void *holder);
 /*
  * The same for a partition that may not be there yet (the root's, whose file system is
- * mounted before this world has seen the disk).  found, unless NULL, is told its number each
+ * mounted before this world has seen the disk).  found, unless NULL, is told its number and name each
  * time that it appears; it may not block.  0, -EBUSY, -ENOMEM.
  */
-long block_claim_part(const uint8_t guid[16], void *holder, void (*found)(void *holder, uint64_t rdev));
+long block_claim_part(const uint8_t guid[16], void *holder, void (*found)(void *holder, uint64_t rdev, const char *name));
 void block_unclaim_part(const uint8_t guid[16], void *holder);
 
 #endif

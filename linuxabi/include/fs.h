@@ -159,6 +159,7 @@ struct super {
 	refcount_t refs;
 	struct fs_type *type;
 	uint64_t dev;
+	char device[32];		/* name of the block device with that number; empty: none */
 	uint64_t magic;
 	unsigned long flags;		/* MS_RDONLY … */
 	struct dentry *root;

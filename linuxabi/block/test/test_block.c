@@ -970,7 +970,15 @@ read_only_is_kept(void)
 /* ---- exclusion, partitions ---- */
 
 static uint64_t told;
-static void tell(void *holder, uint64_t rdev) { (void)holder; told = rdev; }
+static char told_name[32];
+
+static void
+tell(void *holder, uint64_t rdev, const char *name)
+{
+	(void)holder;
+	told = rdev;
+	strlcpy(told_name, name, sizeof(told_name));
+}
 
 static void
 exclusive_means_alone(void)
@@ -1018,6 +1026,7 @@ exclusive_means_alone(void)
 	mock_restart(0);
 	host_settle();
 	EXPECT(told, makedev_(254, 1));
+	EXPECT(strcmp(told_name, "vda1"), 0);
 	told = 0;
 	EXPECT(t_open("/dev/vda1", O_RDONLY | O_EXCL, 0), -EBUSY);
 	block_unclaim_part(part1, &me);
