@@ -3,7 +3,10 @@
  * The NVMe driver against a model of a controller (NVMe 1.4) that checks what the driver does
  * to it, and can be told to answer late, twice, wrong, never, or to die.
  */
-#include <block_test.h>
+
+enum { LOOKS = 4, ROUND_TURNS = 60, ROUND_SECONDS = 2 };
+
+#include <block_driver_test.h>
 #include <driver/mmio.h>
 #include "../nvme.h"
 
@@ -25,7 +28,6 @@ static struct {
 	unsigned held_count;
 	uint64_t events[VECTORS];
 	uint32_t msix[VECTORS][4];
-	bool bound;
 	unsigned namespaces, mdts, serial;
 	bool cache, protected;
 	uint32_t lbaf;
@@ -40,38 +42,16 @@ static struct {
 	unsigned late;			/* ticks that a command takes, at most */
 } dev;
 static struct nvme driver;
-static struct block_server server;
 
 /* ---- the kernel -------------------------------------------------------------- */
 
-bool
-pci_bind(const struct component_pci *pci)
+static bool
+model_runs(void)
 {
-	(void)pci;
-	if ((dev.cc & CC_EN) != 0 || (dev.csts & CSTS_RDY) != 0)
-		violation("bound while the controller runs");
-	dev.bound = true;
-	return true;
+	return (dev.cc & CC_EN) != 0 || (dev.csts & CSTS_RDY) != 0;
 }
-
-void pci_unbind(const struct component_pci *pci) { (void)pci; dev.bound = false; }
-void pci_irq_ack(const struct component_pci *pci, uint64_t vectors) { (void)pci; (void)vectors; }
 
 /* ---- DMA of the device ---------------------------------------------------------- */
-
-static uint8_t *
-reach(uint64_t io, uint64_t bytes)
-{
-	static uint8_t nowhere[65536];
-
-	if (!dev.bound) {
-		violation("DMA before the device was bound");
-		return nowhere;
-	}
-	uint8_t *p = memory_at(io, bytes);
-
-	return p != NULL ? p : nowhere;
-}
 
 static void
 complete(unsigned queue, uint16_t cid, uint32_t result, uint16_t status)
@@ -484,6 +464,7 @@ static void
 model_reset(void)
 {
 	memset(&dev, 0, sizeof dev);
+	device_bound = false;
 	/* firmware left it running: 8 s to get ready, 256 entries, NVM command set */
 	dev.cap = 255 | 16ULL << 24 | 1ULL << 37;
 	dev.cc = CC_WANTED;
@@ -505,59 +486,11 @@ static bool
 driver_birth(void)
 {
 	/* The supervisor unbinds the device of a driver that died, then clears its memory. */
-	dev.bound = false;
+	device_bound = false;
 	dev.held_count = 0;
 	fresh_dma();
 	return block_server_start(&server, &nvme_operations, &driver, &test_info, &test_dma) &&
 	    nvme_start(&driver, &server, &test_info.pci, &test_dma);
-}
-
-static void
-driver_turn(uint64_t bits)
-{
-	nvme_operations.interrupt(&driver, bits);
-	for (unsigned i = 0; i < 1000; i++) {
-		nvme_operations.poll(&driver);
-		if (!block_server_move(&server) && block_server_rest(&server) && nvme_operations.rest(&driver))
-			return;
-	}
-	violation("the driver never rests");
-}
-
-static void
-begin(uint64_t seed)
-{
-	fresh(seed);
-	CHECK(driver_birth());
-	client_birth();
-}
-
-static void
-verdict(bool ended)
-{
-	CHECK(ended);
-	CHECK(client.wrong == 0 && world.violations == 0 && client.block.broken == 0);
-}
-
-/* Whole seconds pass with nothing but the driver and the device looking at each other. */
-static void
-seconds(unsigned n)
-{
-	for (unsigned i = 0; i < n * 4; i++) {
-		world.now += 250000000;
-		everybody_once();
-	}
-}
-
-static bool
-run_with_time_outs(unsigned turns)
-{
-	for (unsigned i = 0; i < turns; i++) {
-		if (run_to_end(60))
-			return true;
-		seconds(2);
-	}
-	return false;
 }
 
 /* ---- what should be ----------------------------------------------------------- */
@@ -568,7 +501,7 @@ a_controller_that_firmware_left_running_is_set_up(void)
 	begin(1);
 	client.stop_at = 0;
 	pass(80);
-	CHECK(driver.state == NVME_LIVE && dev.resets == 1 && dev.bound);
+	CHECK(driver.state == NVME_LIVE && dev.resets == 1 && device_bound);
 	CHECK(driver.queue_count == 2 && driver.depth >= 64 && dev.creates == 2);
 	CHECK(dev.msix[1][0] == 0xe0000040 && dev.msix[1][1] == 0xfe && dev.msix[2][2] == 0x79);
 	CHECK(client.block.live && client.block.facts.state == BLOCK_READY);
@@ -627,7 +560,7 @@ little_memory_makes_short_queues(void)
 	fresh_dma();
 	test_dma.size = 160 * 1024;
 	CHECK(block_server_start(&server, &nvme_operations, &driver, &test_info, &test_dma));
-	dev.bound = false;
+	device_bound = false;
 	CHECK(nvme_start(&driver, &server, &test_info.pci, &test_dma));
 	CHECK(driver.depth == NVME_IO_DEPTH_MIN && driver.queues_wanted == 1);
 	client_birth();
@@ -787,7 +720,7 @@ a_controller_that_never_gets_ready_is_given_up(void)
 	client_birth();
 	client.stop_at = 0;
 	seconds(60);
-	CHECK(driver.state == NVME_BROKEN && !dev.bound && client.block.facts.state == BLOCK_FAILED);
+	CHECK(driver.state == NVME_BROKEN && !device_bound && client.block.facts.state == BLOCK_FAILED);
 	CHECK(logged("no answer while enabling") && logged("does not come up"));
 	CHECK(world.violations == 0);
 }
@@ -801,7 +734,7 @@ a_controller_that_never_stops_never_reaches_memory(void)
 	client_birth();
 	client.stop_at = 0;
 	seconds(20);
-	CHECK(driver.state == NVME_BROKEN && !dev.bound && logged("cannot be stopped"));
+	CHECK(driver.state == NVME_BROKEN && !device_bound && logged("cannot be stopped"));
 	CHECK(world.violations == 0);
 }
 

@@ -4,7 +4,11 @@
  * and a card (SD Physical Layer 6.00), which can be told to fail, to say nothing, and to be
  * taken out at any moment.
  */
-#include <block_test.h>
+
+/* Cards take milliseconds here and there: time goes on in larger steps. */
+enum { LOOKS = 20, ROUND_TURNS = 200, ROUND_SECONDS = 1 };
+
+#include <block_driver_test.h>
 #include <driver/mmio.h>
 #include "../sdhci.h"
 
@@ -19,7 +23,7 @@ static struct {
 	uint64_t adma;
 	unsigned busy;			/* ticks until the command is done */
 	uint16_t command;
-	bool bound, no_reset, no_clock, gone;
+	bool no_reset, no_clock, gone;
 	bool lines_stuck;		/* after an error, until both were reset (§3.10.1) */
 	/* card */
 	bool there, high_capacity, version_1, protected, weird_csd, no_switch, app;
@@ -33,20 +37,12 @@ static struct {
 } dev;
 static struct sdhci host;
 static struct sd_card card;
-static struct block_server server;
 
-bool
-pci_bind(const struct component_pci *pci)
+static bool
+model_runs(void)
 {
-	(void)pci;
-	if (dev.busy != 0 || dev.power != 0)
-		violation("bound while the controller works");
-	dev.bound = true;
-	return true;
+	return dev.busy != 0 || dev.power != 0;
 }
-
-void pci_unbind(const struct component_pci *pci) { (void)pci; dev.bound = false; }
-void pci_irq_ack(const struct component_pci *pci, uint64_t vectors) { (void)pci; (void)vectors; }
 
 /* ---- the card ----------------------------------------------------------------------- */
 
@@ -96,7 +92,7 @@ adma(uint64_t at, uint8_t *own, uint32_t bytes, bool read)
 
 	for (unsigned n = 0; bytes > 0; n++, table += 12) {
 		uint8_t d[12];
-		const uint8_t *t = dev.bound ? memory_at(table, 12) : NULL;
+		const uint8_t *t = device_bound ? memory_at(table, 12) : NULL;
 		uint64_t address;
 		uint32_t length;
 		uint8_t *p;
@@ -390,6 +386,7 @@ static void
 model_reset(void)
 {
 	memset(&dev, 0, sizeof dev);
+	device_bound = false;
 	dev.capabilities = 0x157834b4;
 	dev.version = 2;
 	dev.there = dev.high_capacity = true;
@@ -403,7 +400,7 @@ model_reset(void)
 static bool
 driver_birth(void)
 {
-	dev.bound = false;		/* what was in progress reaches no memory any more */
+	device_bound = false;		/* what was in progress reaches no memory any more */
 	fresh_dma();
 	return block_server_start(&server, &sd_operations, &card, &test_info, &test_dma) &&
 	    sdhci_start(&host, &test_info.pci, &test_dma) &&
@@ -411,52 +408,10 @@ driver_birth(void)
 }
 
 static void
-driver_turn(uint64_t bits)
+begin_short(uint64_t seed)
 {
-	sd_operations.interrupt(&card, bits);
-	for (unsigned i = 0; i < 1000; i++) {
-		sd_operations.poll(&card);
-		if (!block_server_move(&server) && block_server_rest(&server) && sd_operations.rest(&card))
-			return;
-	}
-	violation("the driver never rests");
-}
-
-static void
-begin(uint64_t seed)
-{
-	fresh(seed);
-	CHECK(driver_birth());
-	client_birth();
+	begin(seed);
 	client.stop_at = 200;
-}
-
-static void
-verdict(bool ended)
-{
-	CHECK(ended);
-	CHECK(client.wrong == 0 && world.violations == 0 && client.block.broken == 0);
-}
-
-static void
-seconds(unsigned n)
-{
-	for (unsigned i = 0; i < n * 20; i++) {
-		world.now += 50000000;
-		everybody_once();
-	}
-}
-
-/* Cards take milliseconds here and there: time goes on in larger steps. */
-static bool
-run_on(unsigned rounds)
-{
-	for (unsigned i = 0; i < rounds; i++) {
-		if (run_to_end(200))
-			return true;
-		seconds(1);
-	}
-	return false;
 }
 
 /* ---- what should be ------------------------------------------------------------------------ */
@@ -464,7 +419,7 @@ run_on(unsigned rounds)
 static void
 a_card_is_identified(void)
 {
-	begin(1);
+	begin_short(1);
 	client.stop_at = 0;
 	seconds(3);
 	CHECK(card.state == SD_IDLE && dev.identified == 1 && client.block.live);
@@ -486,7 +441,7 @@ old_and_small_cards_work_too(void)
 	CHECK(driver_birth());
 	client_birth();
 	client.stop_at = 100;
-	verdict(run_on(60));
+	verdict(run_with_time_outs(60));
 	CHECK(client.errors == 0 && logged("SDSC card, default speed"));
 	CHECK(client.block.facts.blocks == DISK_BYTES / 512);
 }
@@ -495,9 +450,9 @@ static void
 traffic_is_right(void)
 {
 	for (uint64_t seed = 1; seed <= 4; seed++) {
-		begin(seed);
+		begin_short(seed);
 		dev.late = 4;
-		verdict(run_on(60));
+		verdict(run_with_time_outs(60));
 		CHECK(client.errors == 0 && dev.single > 0 && dev.many > 0 && dev.identified == 1);
 	}
 }
@@ -519,7 +474,7 @@ the_clock_is_never_too_fast(void)
 {
 	static const uint32_t hz[] = { 400000, 25000000, 50000000 };
 
-	begin(4);
+	begin_short(4);
 	for (unsigned v = 0; v < 3; v++)
 		for (unsigned i = 0; i < 3; i++)
 			for (uint32_t base = 1; base <= (v >= 2 ? 255u : 63u); base++) {
@@ -551,7 +506,7 @@ a_card_comes_and_goes(void)
 	seconds(3);
 	CHECK(client.block.facts.state == BLOCK_READY);
 	client.stop_at = 50;
-	verdict(run_on(30));
+	verdict(run_with_time_outs(30));
 	dev.there = false;
 	seconds(3);
 	CHECK(client.block.facts.state == BLOCK_NO_MEDIUM && logged("taken out"));
@@ -559,7 +514,7 @@ a_card_comes_and_goes(void)
 	card_reset();
 	seconds(3);
 	client.stop_at = 100;
-	verdict(run_on(30));
+	verdict(run_with_time_outs(30));
 	CHECK(client.errors == 0 && dev.identified == 2);
 }
 
@@ -567,7 +522,7 @@ static void
 a_card_is_taken_out_during_traffic(void)
 {
 	for (uint64_t seed = 1; seed <= 6; seed++) {
-		begin(seed);
+		begin_short(seed);
 		client.stop_at = 3000;
 		for (unsigned round = 0; round < 5; round++) {
 			for (unsigned i = 0; i < 6; i++)
@@ -580,7 +535,7 @@ a_card_is_taken_out_during_traffic(void)
 			card_reset();
 		}
 		client.stop_at = client.done + 50;
-		CHECK(run_on(60));
+		CHECK(run_with_time_outs(60));
 		CHECK(client.wrong == 0 && world.violations == 0 && client.block.broken == 0);
 		CHECK(client.errors == client.seen[BLOCK_ENOMEDIUM]);
 	}
@@ -592,17 +547,17 @@ static void
 transfers_that_fail_are_tried_again(void)
 {
 	for (uint64_t seed = 1; seed <= 4; seed++) {
-		begin(seed);
+		begin_short(seed);
 		dev.crc_of = 12;
-		verdict(run_on(100));
+		verdict(run_with_time_outs(100));
 		CHECK(client.errors < 10 && logged("data error"));
-		begin(seed);
+		begin_short(seed);
 		dev.no_answer_of = 12;
-		verdict(run_on(100));
+		verdict(run_with_time_outs(100));
 		CHECK(client.errors < 10 && logged("no answer"));
-		begin(seed);
+		begin_short(seed);
 		dev.status_of = 12;
-		verdict(run_on(100));
+		verdict(run_with_time_outs(100));
 		CHECK(client.errors < 10 && logged("error in its status"));
 	}
 }
@@ -610,9 +565,9 @@ transfers_that_fail_are_tried_again(void)
 static void
 a_controller_that_says_nothing_has_its_card_identified_anew(void)
 {
-	begin(7);
+	begin_short(7);
 	dev.silent_of = 40;
-	CHECK(run_on(400));
+	CHECK(run_with_time_outs(400));
 	CHECK(client.wrong == 0 && world.violations == 0 && dev.identified > 1 && logged("a transfer without an end"));
 	CHECK(client.seen[BLOCK_EIO] == 0);
 }
@@ -620,13 +575,13 @@ a_controller_that_says_nothing_has_its_card_identified_anew(void)
 static void
 dma_errors_are_the_requests_own(void)
 {
-	begin(8);
+	begin_short(8);
 	client.stop_at = 0;
 	seconds(3);
 	client.stop_at = 5;
 	client.kinds = 1 << BLOCK_READ;
 	dev.dma_errors = true;
-	CHECK(run_on(60));
+	CHECK(run_with_time_outs(60));
 	CHECK(client.seen[BLOCK_EIO] == 5 && card.state == SD_IDLE);
 }
 
@@ -674,21 +629,21 @@ controllers_that_cannot_be_used_are_refused_by_name(void)
 	for (unsigned i = 0; i < 4; i++) {
 		fresh(10);
 		dev.capabilities = bad[i].capabilities;
-		CHECK(!driver_birth() && logged(bad[i].why) && !dev.bound);
+		CHECK(!driver_birth() && logged(bad[i].why) && !device_bound);
 	}
 	fresh(10);
 	dev.no_reset = true;
-	CHECK(!driver_birth() && logged("does not reset") && !dev.bound);
+	CHECK(!driver_birth() && logged("does not reset") && !device_bound);
 	fresh(10);
 	test_info.pci.bar[0].size = 0x80;
 	CHECK(!driver_birth());
-	begin(10);
+	begin_short(10);
 	dev.no_clock = true;
 	client.stop_at = 0;
 	seconds(3);
 	CHECK(card.state == SD_HOST_BROKEN && client.block.facts.state == BLOCK_FAILED);
-	begin(11);
-	CHECK(run_on(60));
+	begin_short(11);
+	CHECK(run_with_time_outs(60));
 	client.stop_at = 300;
 	dev.gone = true;
 	seconds(10);
@@ -701,7 +656,7 @@ static void
 deaths(bool clients_die)
 {
 	for (uint64_t seed = 1; seed <= 20; seed++) {
-		begin(seed);
+		begin_short(seed);
 		dev.late = 3;
 		world.now += 1000000000;
 		/* a turn is long enough for a card to get ready */

@@ -3,7 +3,10 @@
  * The virtio-blk driver against a model of a device (virtio 1.1) that checks what the driver does to
  * it, and can be told to answer late, twice, wrong, never, or to die.
  */
-#include <block_test.h>
+
+enum { LOOKS = 4, ROUND_TURNS = 60, ROUND_SECONDS = 2 };
+
+#include <block_driver_test.h>
 #include <driver/mmio.h>
 #include "../blk.h"
 
@@ -33,40 +36,18 @@ static struct {
 	unsigned held_count, resetting;
 	uint64_t events[VECTORS];
 	uint32_t msix[VECTORS][4];
-	bool bound, never_resets, refuse_features, refuse_vector, generation_races;
+	bool never_resets, refuse_features, refuse_vector, generation_races;
 	unsigned resets, late, indirect_seen, direct_seen;
 	/* what goes wrong, one of so many */
 	unsigned lose_of, error_of, twice_of, garbage_of, needs_reset_of, no_status_of;
 	uint8_t error;
 } dev;
 static struct blk driver;
-static struct block_server server;
 
-bool
-pci_bind(const struct component_pci *pci)
+static bool
+model_runs(void)
 {
-	(void)pci;
-	if (dev.status != 0 || dev.resetting != 0)
-		violation("bound while the device runs");
-	dev.bound = true;
-	return true;
-}
-
-void pci_unbind(const struct component_pci *pci) { (void)pci; dev.bound = false; }
-void pci_irq_ack(const struct component_pci *pci, uint64_t vectors) { (void)pci; (void)vectors; }
-
-static uint8_t *
-reach(uint64_t io, uint64_t bytes)
-{
-	static uint8_t nowhere[2 * 1024 * 1024];
-	uint8_t *p;
-
-	if (!dev.bound) {
-		violation("DMA before the device was bound");
-		return nowhere;
-	}
-	p = memory_at(io, bytes);
-	return p != NULL ? p : nowhere;
+	return dev.status != 0 || dev.resetting != 0;
 }
 
 static void
@@ -408,6 +389,7 @@ static void
 model_reset(void)
 {
 	memset(&dev, 0, sizeof dev);
+	device_bound = false;
 	dev.size_max = 256;
 	dev.offered = 1 << 1 | 1 << 2 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 13 | 1 << 14 | 1ULL << 28 |
 	    1ULL << 29 | 1ULL << 32 | 1ULL << 33 | 1ULL << 35;
@@ -436,58 +418,11 @@ model_reset(void)
 static bool
 driver_birth(void)
 {
-	dev.bound = false;
+	device_bound = false;
 	dev.held_count = 0;
 	fresh_dma();
 	return block_server_start(&server, &blk_operations, &driver, &test_info, &test_dma) &&
 	    blk_start(&driver, &server, &test_info.pci, &test_dma);
-}
-
-static void
-driver_turn(uint64_t bits)
-{
-	blk_operations.interrupt(&driver, bits);
-	for (unsigned i = 0; i < 1000; i++) {
-		blk_operations.poll(&driver);
-		if (!block_server_move(&server) && block_server_rest(&server) && blk_operations.rest(&driver))
-			return;
-	}
-	violation("the driver never rests");
-}
-
-static void
-begin(uint64_t seed)
-{
-	fresh(seed);
-	CHECK(driver_birth());
-	client_birth();
-}
-
-static void
-verdict(bool ended)
-{
-	CHECK(ended);
-	CHECK(client.wrong == 0 && world.violations == 0 && client.block.broken == 0);
-}
-
-static void
-seconds(unsigned n)
-{
-	for (unsigned i = 0; i < n * 4; i++) {
-		world.now += 250000000;
-		everybody_once();
-	}
-}
-
-static bool
-run_with_time_outs(unsigned turns)
-{
-	for (unsigned i = 0; i < turns; i++) {
-		if (run_to_end(60))
-			return true;
-		seconds(2);
-	}
-	return false;
 }
 
 /* ---- what should be ----------------------------------------------------------------- */
@@ -498,7 +433,7 @@ a_device_that_firmware_left_running_is_set_up(void)
 	begin(1);
 	client.stop_at = 0;
 	pass(80);
-	CHECK(driver.state == BLK_LIVE && dev.bound && client.block.live);
+	CHECK(driver.state == BLK_LIVE && device_bound && client.block.live);
 	CHECK(client.block.facts.blocks == DISK_BYTES / 512 && client.block.facts.physical_size == 4096);
 	CHECK(client.block.facts.flags == (BLOCK_HAS_CACHE | BLOCK_HAS_DISCARD | BLOCK_HAS_ZEROES));
 	CHECK(strcmp(client.block.facts.name, "vda") == 0 && strcmp(client.block.facts.serial, "serial-of-20-letters") == 0);
@@ -580,7 +515,7 @@ refused(const char *why)
 	client_birth();
 	client.stop_at = 0;
 	seconds(20);
-	CHECK(driver.state == BLK_BROKEN && !dev.bound && client.block.facts.state == BLOCK_FAILED);
+	CHECK(driver.state == BLK_BROKEN && !device_bound && client.block.facts.state == BLOCK_FAILED);
 	CHECK(logged(why));
 	CHECK(world.violations == 0);
 }
