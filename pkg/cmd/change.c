@@ -32,36 +32,36 @@ show_plan(const struct cmd *c, const struct plan *p)
 
 		if (s->offer != NULL)
 			size += s->offer->size;
-		printf("%-9s %s %s%s%s%s\n", verb(s), s->name, s->old_version ? s->old_version : "",
+		fprintf(c->out, "%-9s %s %s%s%s%s\n", verb(s), s->name, s->old_version ? s->old_version : "",
 		    s->old_version && s->new_version ? " -> " : "", s->new_version ? s->new_version : "",
 		    s->automatic && !s->old_version ? "  (needed by the others)" : "");
 	}
 	for (size_t i = 0; i < p->explicit.count; i++)
-		printf("keep      %s  (asked for by name from now on)\n", p->explicit.items[i]);
+		fprintf(c->out, "keep      %s  (asked for by name from now on)\n", p->explicit.items[i]);
 	for (size_t i = 0; i < p->implicit.count; i++)
-		printf("keep      %s  (only for those that need it)\n", p->implicit.items[i]);
+		fprintf(c->out, "keep      %s  (only for those that need it)\n", p->implicit.items[i]);
 	if (size != 0 && !c->quiet)
-		printf("%zu packages, %llu KiB of new files\n", p->count, (unsigned long long)(size + 1023) / 1024);
-	fflush(stdout);
+		fprintf(c->out, "%zu packages, %llu KiB of new files\n", p->count, (unsigned long long)(size + 1023) / 1024);
+	fflush(c->out);
 }
 
 static void
 show_json(const struct cmd *c, const struct plan *p, bool done)
 {
-	printf("{\"status\":0,\"done\":%s,\"steps\":[", done ? "true" : "false");
+	fprintf(c->out, "{\"status\":0,\"done\":%s,\"steps\":[", done ? "true" : "false");
 	for (size_t i = 0; i < p->count; i++) {
 		const struct step *s = &p->steps[i];
 
-		fputs(i == 0 ? "{" : ",{", stdout);
-		json_field(stdout, true, "action", verb(s));
-		json_field(stdout, false, "name", s->name);
-		json_field(stdout, false, "old", s->old_version);
-		json_field(stdout, false, "new", s->new_version);
-		printf(",\"automatic\":%s}", s->automatic ? "true" : "false");
+		fputs(i == 0 ? "{" : ",{", c->out);
+		json_field(c->out, true, "action", verb(s));
+		json_field(c->out, false, "name", s->name);
+		json_field(c->out, false, "old", s->old_version);
+		json_field(c->out, false, "new", s->new_version);
+		fprintf(c->out, ",\"automatic\":%s}", s->automatic ? "true" : "false");
 	}
-	putchar(']');
-	json_list(stdout, "notes", &c->notes);
-	puts("}");
+	putc(']', c->out);
+	json_list(c->out, "notes", &c->notes);
+	fputs("}\n", c->out);
 }
 
 /* Without a terminal nobody can answer, so nothing is done without --yes. */
@@ -74,8 +74,8 @@ confirm(struct cmd *c)
 		return 0;
 	if (c->json || isatty(STDIN_FILENO) != 1)
 		return fault_set(&c->f, PKG_USAGE, "nobody is here to be asked: say --yes, or --dry-run to see only");
-	fputs("Do it? [y/N] ", stdout);
-	fflush(stdout);
+	fputs("Do it? [y/N] ", c->out);
+	fflush(c->out);
 	if (fgets(answer, sizeof(answer), stdin) == NULL || (answer[0] != 'y' && answer[0] != 'Y'))
 		return fault_set(&c->f, PKG_FAILED, "nothing was changed");
 	return 0;
@@ -101,7 +101,7 @@ perform(struct cmd *c, struct plan *p, const char *name)
 		if (c->json)
 			show_json(c, p, true);
 		else if (!c->quiet)
-			puts("nothing to do");
+			fputs("nothing to do\n", c->out);
 		return 0;
 	}
 	if (!c->json)
@@ -232,11 +232,11 @@ cmd_recover(struct cmd *c)
 	int status = cmd_open(c, true);
 
 	if (status == 0 && c->json) {
-		fputs("{\"status\":0", stdout);
-		json_list(stdout, "notes", &c->notes);
-		puts("}");
+		fputs("{\"status\":0", c->out);
+		json_list(c->out, "notes", &c->notes);
+		fputs("}\n", c->out);
 	} else if (status == 0 && c->notes.count == 0 && !c->quiet) {
-		puts("nothing was interrupted");
+		fputs("nothing was interrupted\n", c->out);
 	}
 	return status;
 }
@@ -288,6 +288,6 @@ cmd_clean(struct cmd *c)
 		closedir(d);
 	free(path);
 	if (status == 0)
-		printf(c->json ? "{\"status\":0,\"removed\":%u}\n" : "%u files removed\n", count);
+		fprintf(c->out, c->json ? "{\"status\":0,\"removed\":%u}\n" : "%u files removed\n", count);
 	return status;
 }

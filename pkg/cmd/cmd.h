@@ -7,6 +7,7 @@
 #define PKG_CMD_H
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "../lib/system.h"
@@ -14,6 +15,7 @@
 struct cmd {
 	struct root root;
 	const char *root_path, *arch;
+	FILE *out;		/* stdout; with --json in memory until the command ended well */
 	bool json, dry_run, yes, cascade, quiet;
 	/* Of create and repo build. */
 	const char *key, *output, *template;

@@ -265,24 +265,34 @@ main(int argc, char **argv)
 		usage(stderr);
 		return PKG_USAGE;
 	}
+	char *text = NULL;
+	size_t length;
+
 	c.count = argc - optind - 1;
 	c.operands = argv + optind + 1;
+	c.out = c.json ? open_memstream(&text, &length) : stdout;
+	if (c.out == NULL)
+		return PKG_FAILED;
 	int status = run_command(&c, argv[optind]);
 
 	if (c.bar)
 		fputs("\r\033[K", stderr);
-	if (status != 0 && c.f.text[0] != '\0') {
-		if (c.json) {
-			printf("{\"status\":%d", status);
-			json_field(stdout, false, "error", c.f.text);
-			puts("}");
-		} else {
-			fprintf(stderr, "pkg: %s\n", c.f.text);
-		}
+	if (c.json && fclose(c.out) != 0)
+		status = PKG_FAILED;
+	/* One value: the answer, or why there is none. */
+	if (c.json && status != 0 && c.f.text[0] != '\0') {
+		printf("{\"status\":%d", status);
+		json_field(stdout, false, "error", c.f.text);
+		puts("}");
+	} else if (c.json) {
+		fwrite(text, 1, length, stdout);
+	} else if (status != 0 && c.f.text[0] != '\0') {
+		fprintf(stderr, "pkg: %s\n", c.f.text);
 	}
 	root_close(&c.root);
 	list_free(&c.notes);
 	free(c.fetch_name);
+	free(text);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return status ? status : PKG_FAILED;
 	return status;

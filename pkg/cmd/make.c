@@ -30,11 +30,11 @@ cmd_create(struct cmd *c)
 	if (status == 0)
 		status = package_create(&make, &path, &c->f);
 	if (status == 0 && c->json) {
-		fputs("{\"status\":0", stdout);
-		json_field(stdout, false, "file", path);
-		puts("}");
+		fputs("{\"status\":0", c->out);
+		json_field(c->out, false, "file", path);
+		fputs("}\n", c->out);
 	} else if (status == 0) {
-		puts(path);
+		fprintf(c->out, "%s\n", path);
 	}
 	free(path);
 	return status;
@@ -54,7 +54,7 @@ repo_build(struct cmd *c)
 		return status;
 	status = index_build(c->operands[1], &secret, (uint64_t)time(NULL), c->days, &made, &c->f);
 	if (status == 0)
-		printf(c->json ? "{\"status\":0,\"packages\":%zu,\"serial\":%llu}\n" : "%zu packages, serial %llu\n", made.count,
+		fprintf(c->out, c->json ? "{\"status\":0,\"packages\":%zu,\"serial\":%llu}\n" : "%zu packages, serial %llu\n", made.count,
 		    (unsigned long long)made.serial);
 	index_free(&made);
 	return status;
@@ -69,7 +69,7 @@ repo_list(struct cmd *c)
 	if (status == 0)
 		status = repos_load(&c->root, &repos, false, &c->f);
 	if (status == 0 && c->json)
-		putchar('[');
+		putc('[', c->out);
 	for (size_t i = 0; i < repos.count && status == 0; i++) {
 		const struct repo *r = &repos.items[i];
 		time_t expires = (time_t)r->index.expires;
@@ -77,18 +77,18 @@ repo_list(struct cmd *c)
 
 		strftime(date, sizeof(date), "%Y-%m-%d", gmtime(&expires));
 		if (c->json) {
-			fputs(i == 0 ? "{" : ",{", stdout);
-			json_field(stdout, true, "name", r->name);
-			json_field(stdout, false, "place", r->url);
-			json_field(stdout, false, "expires", date);
-			printf(",\"serial\":%llu,\"packages\":%zu}", (unsigned long long)r->index.serial, r->index.count);
+			fputs(i == 0 ? "{" : ",{", c->out);
+			json_field(c->out, true, "name", r->name);
+			json_field(c->out, false, "place", r->url);
+			json_field(c->out, false, "expires", date);
+			fprintf(c->out, ",\"serial\":%llu,\"packages\":%zu}", (unsigned long long)r->index.serial, r->index.count);
 		} else {
-			printf("%s %s: %zu packages, serial %llu, good until %s\n", r->name, r->url, r->index.count,
+			fprintf(c->out, "%s %s: %zu packages, serial %llu, good until %s\n", r->name, r->url, r->index.count,
 			    (unsigned long long)r->index.serial, date);
 		}
 	}
 	if (status == 0 && c->json)
-		puts("]");
+		fputs("]\n", c->out);
 	repos_free(&repos);
 	return status;
 }
@@ -164,22 +164,22 @@ keys_list(struct cmd *c)
 	int status = cmd_open(c, false);
 
 	if (status == 0 && c->json)
-		putchar('[');
+		putc('[', c->out);
 	for (size_t i = 0; i < c->root.keys.count && status == 0; i++) {
 		char id[2 * KEY_ID + 1];
 
 		hex_encode(id, c->root.keys.items[i].id, KEY_ID);
 		if (c->json) {
-			fputs(i == 0 ? "{" : ",{", stdout);
-			json_field(stdout, true, "id", id);
-			json_field(stdout, false, "name", c->root.keys.items[i].name);
-			putchar('}');
+			fputs(i == 0 ? "{" : ",{", c->out);
+			json_field(c->out, true, "id", id);
+			json_field(c->out, false, "name", c->root.keys.items[i].name);
+			putc('}', c->out);
 		} else {
-			printf("%s %s\n", id, c->root.keys.items[i].name);
+			fprintf(c->out, "%s %s\n", id, c->root.keys.items[i].name);
 		}
 	}
 	if (status == 0 && c->json)
-		puts("]");
+		fputs("]\n", c->out);
 	return status;
 }
 

@@ -31,20 +31,20 @@ cmd_list(struct cmd *c)
 	if (status != 0)
 		return status;
 	if (c->json)
-		putchar('[');
+		putc('[', c->out);
 	while (sql_row(s)) {
 		if (c->json) {
-			fputs(first ? "{" : ",{", stdout);
-			json_field(stdout, true, "name", sql_text(s, 0));
-			json_field(stdout, false, "version", sql_text(s, 1));
-			printf(",\"automatic\":%s}", sqlite3_column_int(s, 2) ? "true" : "false");
+			fputs(first ? "{" : ",{", c->out);
+			json_field(c->out, true, "name", sql_text(s, 0));
+			json_field(c->out, false, "version", sql_text(s, 1));
+			fprintf(c->out, ",\"automatic\":%s}", sqlite3_column_int(s, 2) ? "true" : "false");
 		} else {
-			printf("%s %s\n", sql_text(s, 0), sql_text(s, 1));
+			fprintf(c->out, "%s %s\n", sql_text(s, 0), sql_text(s, 1));
 		}
 		first = false;
 	}
 	if (c->json)
-		puts("]");
+		fputs("]\n", c->out);
 	return 0;
 }
 
@@ -76,7 +76,7 @@ cmd_search(struct cmd *c)
 	if (status == 0)
 		status = repos_load(&c->root, &repos, false, &c->f);
 	if (status == 0 && c->json)
-		putchar('[');
+		putc('[', c->out);
 	for (size_t i = 0; status == 0 && i < repos.count; i++) {
 		for (size_t n = 0; n < repos.items[i].index.count; n++) {
 			const struct manifest *m = &repos.items[i].index.packages[n];
@@ -84,21 +84,21 @@ cmd_search(struct cmd *c)
 			if (!matches(m, text))
 				continue;
 			if (c->json) {
-				fputs(found == 0 ? "{" : ",{", stdout);
-				json_field(stdout, true, "name", m->name);
-				json_field(stdout, false, "version", m->version);
-				json_field(stdout, false, "summary", m->summary);
-				json_field(stdout, false, "repository", repos.items[i].name);
-				putchar('}');
+				fputs(found == 0 ? "{" : ",{", c->out);
+				json_field(c->out, true, "name", m->name);
+				json_field(c->out, false, "version", m->version);
+				json_field(c->out, false, "summary", m->summary);
+				json_field(c->out, false, "repository", repos.items[i].name);
+				putc('}', c->out);
 			} else {
-				printf("%-20s %-12s %s%s\n", m->name, m->version, m->summary,
+				fprintf(c->out, "%-20s %-12s %s%s\n", m->name, m->version, m->summary,
 				    is_installed(c, m->name) ? "  [installed]" : "");
 			}
 			found++;
 		}
 	}
 	if (status == 0 && c->json)
-		puts("]");
+		fputs("]\n", c->out);
 	repos_free(&repos);
 	if (status == 0 && found == 0 && !c->json)
 		status = fault_set(&c->f, PKG_NOTHING, "no package of the repositories has '%s' in name or summary",
@@ -107,48 +107,48 @@ cmd_search(struct cmd *c)
 }
 
 static void
-show_list(const char *what, const struct list *l)
+show_list(const struct cmd *c, const char *what, const struct list *l)
 {
 	if (l->count == 0)
 		return;
-	printf("%-11s", what);
+	fprintf(c->out, "%-11s", what);
 	for (size_t i = 0; i < l->count; i++)
-		printf(" %s%s", l->items[i], i + 1 < l->count ? "," : "\n");
+		fprintf(c->out, " %s%s", l->items[i], i + 1 < l->count ? "," : "\n");
 }
 
 static void
 show_info(struct cmd *c, const struct manifest *m, const char *where, bool first)
 {
 	if (c->json) {
-		fputs(first ? "{" : ",{", stdout);
-		json_field(stdout, true, "name", m->name);
-		json_field(stdout, false, "version", m->version);
-		json_field(stdout, false, "arch", m->arch);
-		json_field(stdout, false, "summary", m->summary);
-		json_field(stdout, false, "license", m->license);
-		json_field(stdout, false, "url", m->url);
-		json_field(stdout, false, "where", where);
-		printf(",\"size\":%llu", (unsigned long long)m->size);
-		json_list(stdout, "needs", &m->needs);
-		json_list(stdout, "provides", &m->provides);
-		json_list(stdout, "conflicts", &m->conflicts);
-		json_list(stdout, "replaces", &m->replaces);
-		json_list(stdout, "config", &m->config);
-		json_list(stdout, "rights", &m->rights);
-		putchar('}');
+		fputs(first ? "{" : ",{", c->out);
+		json_field(c->out, true, "name", m->name);
+		json_field(c->out, false, "version", m->version);
+		json_field(c->out, false, "arch", m->arch);
+		json_field(c->out, false, "summary", m->summary);
+		json_field(c->out, false, "license", m->license);
+		json_field(c->out, false, "url", m->url);
+		json_field(c->out, false, "where", where);
+		fprintf(c->out, ",\"size\":%llu", (unsigned long long)m->size);
+		json_list(c->out, "needs", &m->needs);
+		json_list(c->out, "provides", &m->provides);
+		json_list(c->out, "conflicts", &m->conflicts);
+		json_list(c->out, "replaces", &m->replaces);
+		json_list(c->out, "config", &m->config);
+		json_list(c->out, "rights", &m->rights);
+		putc('}', c->out);
 		return;
 	}
-	printf("%s%-11s %s\n%-11s %s\n%-11s %s\n%-11s %s\n%-11s %s\n", first ? "" : "\n", "name", m->name, "version",
+	fprintf(c->out, "%s%-11s %s\n%-11s %s\n%-11s %s\n%-11s %s\n%-11s %s\n", first ? "" : "\n", "name", m->name, "version",
 	    m->version, "arch", m->arch, "summary", m->summary, "license", m->license);
 	if (m->url != NULL)
-		printf("%-11s %s\n", "url", m->url);
-	printf("%-11s %llu bytes\n%-11s %s\n", "size", (unsigned long long)m->size, "where", where);
-	show_list("needs", &m->needs);
-	show_list("provides", &m->provides);
-	show_list("conflicts", &m->conflicts);
-	show_list("replaces", &m->replaces);
-	show_list("config", &m->config);
-	show_list("rights", &m->rights);
+		fprintf(c->out, "%-11s %s\n", "url", m->url);
+	fprintf(c->out, "%-11s %llu bytes\n%-11s %s\n", "size", (unsigned long long)m->size, "where", where);
+	show_list(c, "needs", &m->needs);
+	show_list(c, "provides", &m->provides);
+	show_list(c, "conflicts", &m->conflicts);
+	show_list(c, "replaces", &m->replaces);
+	show_list(c, "config", &m->config);
+	show_list(c, "rights", &m->rights);
 }
 
 /* Of the database, or else of the repositories, the newest. */
@@ -191,11 +191,11 @@ cmd_info(struct cmd *c)
 	if (repos_load(&c->root, &repos, false, &ignored) != 0 && !c->json)
 		fprintf(stderr, "pkg: %s\n", ignored.text);
 	if (c->json)
-		putchar('[');
+		putc('[', c->out);
 	for (int i = 0; i < c->count && status == 0; i++)
 		status = info_one(c, &repos, c->operands[i], i == 0);
 	if (c->json)
-		puts("]");
+		fputs("]\n", c->out);
 	repos_free(&repos);
 	return status;
 }
@@ -208,7 +208,7 @@ cmd_files(struct cmd *c)
 	int status = cmd_open(c, false);
 
 	if (c->json)
-		putchar('[');
+		putc('[', c->out);
 	for (int i = 0; i < c->count && status == 0; i++) {
 		struct manifest m;
 
@@ -217,19 +217,19 @@ cmd_files(struct cmd *c)
 			const struct entry *e = &m.entries[n];
 
 			if (!c->json) {
-				printf("/%s%s\n", e->path, e->type == ENTRY_DIR ? "/" : "");
+				fprintf(c->out, "/%s%s\n", e->path, e->type == ENTRY_DIR ? "/" : "");
 				continue;
 			}
-			fputs(first ? "{" : ",{", stdout);
-			json_field(stdout, true, "path", e->path);
-			json_field(stdout, false, "kind", kinds[e->type == ENTRY_DIR ? 1 : e->type == ENTRY_LINK ? 2 : 0]);
-			printf(",\"mode\":\"%04o\",\"size\":%llu}", e->mode, (unsigned long long)e->size);
+			fputs(first ? "{" : ",{", c->out);
+			json_field(c->out, true, "path", e->path);
+			json_field(c->out, false, "kind", kinds[e->type == ENTRY_DIR ? 1 : e->type == ENTRY_LINK ? 2 : 0]);
+			fprintf(c->out, ",\"mode\":\"%04o\",\"size\":%llu}", e->mode, (unsigned long long)e->size);
 			first = false;
 		}
 		manifest_free(&m);
 	}
 	if (c->json)
-		puts("]");
+		fputs("]\n", c->out);
 	return status;
 }
 
@@ -240,7 +240,7 @@ cmd_owner(struct cmd *c)
 	int missing = 0, status = cmd_open(c, false);
 
 	if (c->json)
-		putchar('[');
+		putc('[', c->out);
 	for (int i = 0; i < c->count && status == 0; i++) {
 		char *path = text_dup(c->operands[i] + strspn(c->operands[i], "/"));
 		size_t n = strlen(path), found = 0;
@@ -252,12 +252,12 @@ cmd_owner(struct cmd *c)
 		    path, &s);
 		while (status == 0 && sql_row(s)) {
 			if (c->json) {
-				fputs(first ? "{" : ",{", stdout);
-				json_field(stdout, true, "path", path);
-				json_field(stdout, false, "package", sql_text(s, 0));
-				putchar('}');
+				fputs(first ? "{" : ",{", c->out);
+				json_field(c->out, true, "path", path);
+				json_field(c->out, false, "package", sql_text(s, 0));
+				putc('}', c->out);
 			} else {
-				printf("/%s: %s\n", path, sql_text(s, 0));
+				fprintf(c->out, "/%s: %s\n", path, sql_text(s, 0));
 			}
 			first = false;
 			found++;
@@ -270,7 +270,7 @@ cmd_owner(struct cmd *c)
 		free(path);
 	}
 	if (c->json)
-		puts("]");
+		fputs("]\n", c->out);
 	return status == 0 && missing != 0 ? PKG_NOTHING : status;
 }
 
@@ -285,13 +285,13 @@ show_difference(void *context, const char *package, const char *path, const char
 	struct verify_context *v = context;
 
 	if (v->c->json) {
-		fputs(v->found == 0 ? "{" : ",{", stdout);
-		json_field(stdout, true, "package", package);
-		json_field(stdout, false, "path", path);
-		json_field(stdout, false, "what", what);
-		putchar('}');
+		fputs(v->found == 0 ? "{" : ",{", v->c->out);
+		json_field(v->c->out, true, "package", package);
+		json_field(v->c->out, false, "path", path);
+		json_field(v->c->out, false, "what", what);
+		putc('}', v->c->out);
 	} else {
-		printf("%s: /%s %s\n", package, path, what);
+		fprintf(v->c->out, "%s: /%s %s\n", package, path, what);
 	}
 	v->found++;
 }
@@ -312,13 +312,13 @@ cmd_verify(struct cmd *c)
 	for (int i = 0; i < c->count; i++)
 		list_add(&names, c->operands[i]);
 	if (c->json)
-		putchar('[');
+		putc('[', c->out);
 	for (size_t i = 0; i < names.count && status == 0; i++)
 		status = verify_package(&c->root, names.items[i], show_difference, &v, &c->f);
 	if (c->json)
-		puts("]");
+		fputs("]\n", c->out);
 	else if (status == 0 && v.found == 0 && !c->quiet)
-		printf("%zu packages are as they should be\n", names.count);
+		fprintf(c->out, "%zu packages are as they should be\n", names.count);
 	list_free(&names);
 	return status == 0 && v.found != 0 ? PKG_CORRUPT : status;
 }
@@ -336,7 +336,7 @@ cmd_history(struct cmd *c)
 	if (status != 0)
 		return status;
 	if (c->json)
-		putchar('[');
+		putc('[', c->out);
 	while (sql_row(s)) {
 		int64_t id = sqlite3_column_int64(s, 0);
 		time_t when = (time_t)sqlite3_column_int64(s, 1);
@@ -345,25 +345,25 @@ cmd_history(struct cmd *c)
 
 		strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime(&when));
 		if (c->json) {
-			fputs(last == -1 ? "{" : ",{", stdout);
-			printf("\"id\":%lld", (long long)id);
-			json_field(stdout, false, "time", date);
-			json_field(stdout, false, "command", sql_text(s, 2));
-			json_field(stdout, false, "package", (const char *)sqlite3_column_text(s, 3));
-			json_field(stdout, false, "old", old);
-			json_field(stdout, false, "new", new);
-			putchar('}');
+			fputs(last == -1 ? "{" : ",{", c->out);
+			fprintf(c->out, "\"id\":%lld", (long long)id);
+			json_field(c->out, false, "time", date);
+			json_field(c->out, false, "command", sql_text(s, 2));
+			json_field(c->out, false, "package", (const char *)sqlite3_column_text(s, 3));
+			json_field(c->out, false, "old", old);
+			json_field(c->out, false, "new", new);
+			putc('}', c->out);
 		} else {
 			if (id != last)
-				printf("%lld %s %s\n", (long long)id, date, sql_text(s, 2));
+				fprintf(c->out, "%lld %s %s\n", (long long)id, date, sql_text(s, 2));
 			if (sqlite3_column_text(s, 3) != NULL)
-				printf("    %s %s%s%s\n", sql_text(s, 3), old ? old : "", old && new ? " -> " : old ? " removed" : "",
+				fprintf(c->out, "    %s %s%s%s\n", sql_text(s, 3), old ? old : "", old && new ? " -> " : old ? " removed" : "",
 				    !new ? "" : old && strcmp(old, new) == 0 ? "the same" : new);
 		}
 		last = id;
 	}
 	if (c->json)
-		puts("]");
+		fputs("]\n", c->out);
 	return 0;
 }
 
@@ -422,30 +422,30 @@ cmd_why(struct cmd *c)
 	while (status == 0 && sql_row(s))
 		list_add(&names, sql_text(s, 0));
 	if (status == 0 && c->json)
-		printf("{\"asked\":%s,\"needed\":[", asked ? "true" : "false");
+		fprintf(c->out, "{\"asked\":%s,\"needed\":[", asked ? "true" : "false");
 	else if (status == 0 && asked)
-		printf("%s was asked for by name\n", target.name);
+		fprintf(c->out, "%s was asked for by name\n", target.name);
 	for (size_t i = 0; i < names.count && status == 0; i++) {
 		status = db_package(&c->root, names.items[i], false, &m, &c->f);
 		for (size_t n = 0; n < m.needs.count; n++) {
 			if (strcmp(m.name, target.name) == 0 || !gives(&target, m.needs.items[n]))
 				continue;
 			if (c->json) {
-				fputs(found == 0 ? "{" : ",{", stdout);
-				json_field(stdout, true, "by", m.name);
-				json_field(stdout, false, "need", m.needs.items[n]);
-				putchar('}');
+				fputs(found == 0 ? "{" : ",{", c->out);
+				json_field(c->out, true, "by", m.name);
+				json_field(c->out, false, "need", m.needs.items[n]);
+				putc('}', c->out);
 			} else {
-				printf("%s needs %s\n", m.name, m.needs.items[n]);
+				fprintf(c->out, "%s needs %s\n", m.name, m.needs.items[n]);
 			}
 			found++;
 		}
 		manifest_free(&m);
 	}
 	if (status == 0 && c->json)
-		puts("]}");
+		fputs("]}\n", c->out);
 	else if (status == 0 && !asked && found == 0)
-		printf("nothing needs %s; 'pkg autoremove' would remove it\n", target.name);
+		fprintf(c->out, "nothing needs %s; 'pkg autoremove' would remove it\n", target.name);
 	manifest_free(&target);
 	list_free(&names);
 	return status;
@@ -461,7 +461,7 @@ cmd_audit(struct cmd *c)
 	if (status == 0)
 		status = repos_load(&c->root, &repos, false, &c->f);
 	if (status == 0 && c->json)
-		putchar('[');
+		putc('[', c->out);
 	for (size_t i = 0; status == 0 && i < repos.count; i++) {
 		for (size_t n = 0; n < repos.items[i].index.advisory_count; n++) {
 			const struct advisory *a = &repos.items[i].index.advisories[n];
@@ -472,14 +472,14 @@ cmd_audit(struct cmd *c)
 
 			if (db_package(&c->root, name, false, &m, &ignored) == 0 && dep_matches(a->dep, m.name, m.version)) {
 				if (c->json) {
-					fputs(found == 0 ? "{" : ",{", stdout);
-					json_field(stdout, true, "id", a->id);
-					json_field(stdout, false, "package", m.name);
-					json_field(stdout, false, "version", m.version);
-					json_field(stdout, false, "text", a->text);
-					putchar('}');
+					fputs(found == 0 ? "{" : ",{", c->out);
+					json_field(c->out, true, "id", a->id);
+					json_field(c->out, false, "package", m.name);
+					json_field(c->out, false, "version", m.version);
+					json_field(c->out, false, "text", a->text);
+					putc('}', c->out);
 				} else {
-					printf("%s %s: %s: %s\n", m.name, m.version, a->id, a->text);
+					fprintf(c->out, "%s %s: %s: %s\n", m.name, m.version, a->id, a->text);
 				}
 				found++;
 			}
@@ -488,9 +488,9 @@ cmd_audit(struct cmd *c)
 		}
 	}
 	if (status == 0 && c->json)
-		puts("]");
+		fputs("]\n", c->out);
 	else if (status == 0 && found == 0 && !c->quiet)
-		puts("no known weakness is installed");
+		fputs("no known weakness is installed\n", c->out);
 	repos_free(&repos);
 	return status == 0 && found != 0 ? PKG_FAILED : status;
 }
