@@ -21,7 +21,8 @@ struct package_file {
 	struct manifest m;
 	char *where;
 	size_t next;
-	uint8_t block[BLOCK];
+	uint8_t hash[HASH_SIZE];	/* of the manifest's text */
+	uint8_t *block;			/* BLOCK bytes */
 };
 
 static int
@@ -62,35 +63,39 @@ read_member(struct package_file *p, const char *name, size_t max, struct buffer 
 	return 0;
 }
 
+/* From the start of the file to behind the manifest and its signatures. */
+static int
+read_front(struct package_file *p, struct buffer *text, struct buffer *signatures, struct fault *f)
+{
+	p->a = archive_read_new();
+	p->block = mem_alloc(BLOCK);
+	p->next = 0;
+	if (p->a == NULL || archive_read_support_filter_zstd(p->a) != ARCHIVE_OK ||
+	    archive_read_support_format_tar(p->a) != ARCHIVE_OK)
+		return fault_set(f, PKG_FAILED, "libarchive does not read zstd and tar");
+	if (archive_read_open_filename(p->a, p->where, BLOCK) != ARCHIVE_OK)
+		return access(p->where, R_OK) != 0 ? fault_errno(f, "cannot open %s", p->where) : broken(p, f, "no package");
+	int status = read_member(p, "+MANIFEST", MANIFEST_MAX, text, f);
+
+	return status ? status : read_member(p, "+SIGNATURE", SIGNATURES_MAX, signatures, f);
+}
+
 int
 package_open(struct package_file **out, const char *path, const struct keys *keys, struct fault *f)
 {
 	struct package_file *p = mem_alloc(sizeof(*p));
 	struct buffer text = {0}, signatures = {0};
-	int status;
 
 	p->where = text_dup(path);
-	p->a = archive_read_new();
-	if (p->a == NULL || archive_read_support_filter_zstd(p->a) != ARCHIVE_OK ||
-	    archive_read_support_format_tar(p->a) != ARCHIVE_OK) {
-		status = fault_set(f, PKG_FAILED, "libarchive does not read zstd and tar");
-		goto fail;
-	}
-	if (archive_read_open_filename(p->a, path, BLOCK) != ARCHIVE_OK) {
-		status = access(path, R_OK) != 0 ? fault_errno(f, "cannot open %s", path) : broken(p, f, "no package");
-		goto fail;
-	}
-	if ((status = read_member(p, "+MANIFEST", MANIFEST_MAX, &text, f)) != 0 ||
-	    (status = read_member(p, "+SIGNATURE", SIGNATURES_MAX, &signatures, f)) != 0)
-		goto fail;
+	int status = read_front(p, &text, &signatures, f);
+
 	/* First the signature: what nobody trusted wrote is not even parsed. */
-	if (keys != NULL) {
+	if (status == 0 && keys != NULL)
 		status = signature_check(keys, signatures.data, text.data, text.length, path, f);
-		if (status != 0)
-			goto fail;
-	}
-	status = manifest_parse(&p->m, text.data, text.length, MANIFEST_WHOLE, path, f);
-fail:
+	if (status == 0)
+		status = manifest_parse(&p->m, text.data, text.length, MANIFEST_WHOLE, path, f);
+	if (status == 0)
+		crypto_generichash(p->hash, HASH_SIZE, (const uint8_t *)text.data, text.length, NULL, 0);
 	buffer_free(&text);
 	buffer_free(&signatures);
 	if (status != 0) {
@@ -98,6 +103,34 @@ fail:
 		p = NULL;
 	}
 	*out = p;
+	return status;
+}
+
+void
+package_rest(struct package_file *p)
+{
+	archive_read_free(p->a);
+	free(p->block);
+	p->a = NULL;
+	p->block = NULL;
+}
+
+int
+package_wake(struct package_file *p, struct fault *f)
+{
+	struct buffer text = {0}, signatures = {0};
+	uint8_t hash[HASH_SIZE];
+
+	package_rest(p);
+	int status = read_front(p, &text, &signatures, f);
+
+	if (status == 0) {
+		crypto_generichash(hash, HASH_SIZE, (const uint8_t *)text.data, text.length, NULL, 0);
+		if (memcmp(hash, p->hash, HASH_SIZE) != 0)
+			status = fault_set(f, PKG_CORRUPT, "%s was replaced meanwhile; run the command again", p->where);
+	}
+	buffer_free(&text);
+	buffer_free(&signatures);
 	return status;
 }
 
@@ -214,7 +247,7 @@ package_close(struct package_file *p)
 {
 	if (p == NULL)
 		return;
-	archive_read_free(p->a);
+	package_rest(p);
 	manifest_free(&p->m);
 	free(p->where);
 	free(p);

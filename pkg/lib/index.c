@@ -244,8 +244,8 @@ add_advisories(struct buffer *b, const char *folder, struct fault *f)
 	return status;
 }
 
-static int
-write_index(const char *path, const struct buffer *body, const struct secret *s, struct fault *f)
+int
+index_write(const char *path, const struct buffer *body, const struct secret *s, struct fault *f)
 {
 	struct buffer whole = {0};
 
@@ -293,7 +293,7 @@ index_build(const char *folder, const struct secret *s, uint64_t now, uint64_t d
 	if (status == 0)
 		status = index_parse(made, body.data, body.length, path, f);
 	if (status == 0)
-		status = write_index(path, &body, s, f);
+		status = index_write(path, &body, s, f);
 	list_free(&files);
 	buffer_free(&body);
 	free(path);

@@ -105,6 +105,12 @@ int package_text(struct package_file *p, const struct entry *e, struct buffer *t
 /* Reads the manifest without its entries; *m is freed by the caller in any case. */
 int package_header(const char *path, const struct keys *keys, struct manifest *m, struct fault *f);
 void package_close(struct package_file *p);
+/*
+ * Many packages may be open, few at work: a resting one keeps its manifest only.
+ * Awake again it stands before its first entry, and is still the same.
+ */
+void package_rest(struct package_file *p);
+int package_wake(struct package_file *p, struct fault *f);
 
 /* Makes a package of a folder and a template; *path is the file that was written. */
 struct create {
@@ -136,6 +142,8 @@ int index_parse(struct index *i, const char *text, size_t length, const char *wh
 /* keys NULL: not checked, which only the builder of an index does. */
 int index_load(struct index *i, const char *path, const struct keys *keys, struct fault *f);
 void index_free(struct index *i);
+/* Signs a body, and replaces the file by it. */
+int index_write(const char *path, const struct buffer *body, const struct secret *s, struct fault *f);
 /* Writes index.zst for the *.pkg of a folder with the next serial. */
 int index_build(const char *folder, const struct secret *s, uint64_t now, uint64_t days,
     struct index *made, struct fault *f);

@@ -34,23 +34,24 @@ struct pending {
 };
 
 static int
-set_mode(const struct pending *p, int parent, const char *name)
+set_mode(const struct root *r, const struct pending *p, int parent, const char *name)
 {
 	struct stat st;
 
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return errno == ENOENT ? 0 : -1;
-	if (geteuid() == 0 && fchownat(parent, name, p->uid, p->gid, AT_SYMLINK_NOFOLLOW) != 0)
+	if (r->privileged && fchownat(parent, name, p->uid, p->gid, AT_SYMLINK_NOFOLLOW) != 0)
 		return -1;
 	return S_ISLNK(st.st_mode) ? 0 : fchmodat(parent, name, p->mode, 0);
 }
 
 static int
-apply_mkdir(const struct pending *p, int parent, const char *name)
+apply_mkdir(struct root *r, const struct pending *p, int parent, const char *name)
 {
 	if (mkdirat(parent, name, 0700) != 0 && errno != EEXIST)
 		return -1;
-	return set_mode(p, parent, name);
+	disk_folder_made(r);
+	return set_mode(r, p, parent, name);
 }
 
 static int
@@ -138,14 +139,14 @@ apply_one(struct root *r, const struct pending *p)
 	int parent = disk_parent(r, p->path, &name);
 
 	if (strcmp(p->op, "mkdir") == 0)
-		return parent < 0 ? -1 : apply_mkdir(p, parent, name);
+		return parent < 0 ? -1 : apply_mkdir(r, p, parent, name);
 	if (strcmp(p->op, "rename") == 0)
 		return parent < 0 ? -1 : apply_rename(r, p, parent, name);
 	/* What lies in a folder that is gone is gone. */
 	if (parent < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
 	if (strcmp(p->op, "mode") == 0)
-		return set_mode(p, parent, name);
+		return set_mode(r, p, parent, name);
 	if (strcmp(p->op, "delete") == 0)
 		return apply_delete(p, parent, name);
 	disk_forget(r);

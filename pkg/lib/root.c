@@ -135,6 +135,7 @@ root_open(struct root *r, const struct root_options *o, struct fault *f)
 
 	memset(r, 0, sizeof(*r));
 	r->fd = r->stage_fd = r->lock_fd = r->parent_fd = -1;
+	r->privileged = geteuid() == 0;
 	r->progress = o->progress;
 	r->progress_context = o->progress_context;
 	while (n > 0 && path[n - 1] == '/')

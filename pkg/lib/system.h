@@ -32,6 +32,8 @@ struct root {
 	/* The folder that disk_parent opened last. */
 	char *parent_path;
 	int parent_fd;
+	char *missing_path;	/* a folder that it found missing, or NULL */
+	bool privileged;	/* files get the owners that packages say */
 };
 
 struct root_options {
@@ -58,7 +60,8 @@ extern volatile int pkg_interrupted;
  * a file.
  */
 int disk_parent(struct root *r, const char *path, const char **name);
-void disk_forget(struct root *r);	/* after folders were made or removed */
+void disk_forget(struct root *r);	/* after folders were removed, or others could have changed them */
+void disk_folder_made(struct root *r);	/* by us */
 
 /* ---- db.c ---- */
 

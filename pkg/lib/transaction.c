@@ -46,6 +46,7 @@ struct run {
 	int64_t seq;			/* of the pending list */
 	sqlite3_stmt *pend;
 	dev_t device;
+	bool plain_stage;		/* what root makes there is root's and its group's */
 	struct list triggers;		/* that fire */
 	bool in_memory;			/* the content of the entry at work is in text */
 	struct buffer text;
@@ -112,6 +113,7 @@ open_step(struct run *t, struct step *s)
 			else if (strcmp(s->new->arch, "any") != 0 && strcmp(s->new->arch, t->r->arch) != 0)
 				status = fault_set(t->f, PKG_CONFLICT, "%s is for %s, but %s/ for %s", path, s->new->arch,
 				    t->r->path, t->r->arch);
+			package_rest(s->package);
 		}
 	}
 	free(path);
@@ -202,6 +204,9 @@ check_owners(struct run *t)
 	sqlite3_stmt *folders = sql_query(t->r, "SELECT package FROM folder WHERE path = ?", "");
 	int status = files == NULL || folders == NULL ? db_error(t->r, t->f) : 0;
 
+	/* One look at the database instead of thousands, each with locks of its own. */
+	if (status == 0 && t->r->db != NULL)
+		status = sql_run(t->r, t->f, "BEGIN", "");
 	for (size_t i = 0; i < t->count && status == 0; i++) {
 		status = check_owner(t, &t->arrivals[i], files);
 		if (status == 0 && t->arrivals[i].e->type != ENTRY_DIR)
@@ -209,6 +214,7 @@ check_owners(struct run *t)
 	}
 	sqlite3_finalize(files);
 	sqlite3_finalize(folders);
+	sqlite3_exec(t->r->db, "COMMIT", NULL, NULL, NULL);
 	return status;
 }
 
@@ -276,7 +282,7 @@ check_device(struct run *t, const struct arrival *a)
 		status = fault_set(t->f, PKG_FAILED,
 		    "/%s of %s would lie on another file system than /var/lib/pkg; one transaction needs one file system",
 		    a->e->path, a->step->name);
-	else if (geteuid() != 0 && faccessat(parent, ".", W_OK | X_OK, AT_EACCESS) != 0)
+	else if (!t->r->privileged && faccessat(parent, ".", W_OK | X_OK, AT_EACCESS) != 0)
 		status = fault_errno(t->f, "cannot write the folder of /%s", a->e->path);
 out:
 	free(path);
@@ -350,6 +356,7 @@ check_all(struct run *t)
 	if (fstat(t->r->stage_fd, &st) != 0)
 		return fault_errno(t->f, "cannot read %s/var/lib/pkg/stage", t->r->path);
 	t->device = st.st_dev;
+	t->plain_stage = (st.st_mode & S_ISGID) == 0 && getegid() == 0;
 	collect_arrivals(t);
 	status = check_among_new(t);
 	if (status == 0)
@@ -390,7 +397,9 @@ dress(struct run *t, int fd, const struct entry *e, uint64_t date)
 	struct timespec times[2] = {{.tv_sec = (time_t)date}, {.tv_sec = (time_t)date}};
 
 	/* Without privileges the files are ours; the database knows the owner. */
-	if (geteuid() == 0 && fchown(fd, e->uid, e->gid) != 0)
+	bool ours = t->plain_stage && e->uid == 0 && e->gid == 0;
+
+	if (t->r->privileged && !ours && fchown(fd, e->uid, e->gid) != 0)
 		return fault_errno(t->f, "cannot give the new /%s to its owner", e->path);
 	if (fchmod(fd, e->mode) != 0 || futimens(fd, times) != 0)
 		return fault_errno(t->f, "cannot set the mode of the new /%s", e->path);
@@ -430,7 +439,7 @@ stage_link(struct run *t, const struct step *s, const struct entry *e, const cha
 	struct timespec times[2] = {{.tv_sec = (time_t)s->new->date}, {.tv_sec = (time_t)s->new->date}};
 
 	if (symlinkat(e->target, t->r->stage_fd, number) != 0 ||
-	    (geteuid() == 0 && fchownat(t->r->stage_fd, number, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) != 0) ||
+	    (t->r->privileged && !(t->plain_stage && e->uid == 0 && e->gid == 0) && fchownat(t->r->stage_fd, number, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) != 0) ||
 	    utimensat(t->r->stage_fd, number, times, AT_SYMLINK_NOFOLLOW) != 0)
 		return fault_errno(t->f, "cannot make the new link /%s", e->path);
 	return 0;
@@ -448,10 +457,10 @@ stage(struct run *t, const struct step *s, const struct entry *e, const char *pa
 }
 
 static bool
-same_owner_and_mode(const struct entry *e, const struct stat *st)
+same_owner_and_mode(const struct run *t, const struct entry *e, const struct stat *st)
 {
 	return (e->type == ENTRY_LINK || (st->st_mode & 07777) == e->mode) &&
-	    (geteuid() != 0 || (st->st_uid == e->uid && st->st_gid == e->gid));
+	    (!t->r->privileged || (st->st_uid == e->uid && st->st_gid == e->gid));
 }
 
 /* Somebody's text with the package's changes; mode and owner stay theirs. */
@@ -465,7 +474,7 @@ stage_merged(struct run *t, const struct entry *e, const struct stat *st, const 
 	int status = 0;
 
 	if (fd < 0 || write_all(fd, merged->data, merged->length) != 0 ||
-	    (geteuid() == 0 && fchown(fd, st->st_uid, st->st_gid) != 0) || fchmod(fd, st->st_mode & 07777) != 0)
+	    (t->r->privileged && fchown(fd, st->st_uid, st->st_gid) != 0) || fchmod(fd, st->st_mode & 07777) != 0)
 		status = fault_errno(t->f, "cannot write the merged /%s", e->path);
 	if (fd >= 0 && close(fd) != 0 && status == 0)
 		status = fault_errno(t->f, "cannot write the merged /%s", e->path);
@@ -564,7 +573,7 @@ stage_entry(struct run *t, const struct step *s, const struct entry *e)
 
 	if (same == 1) {	/* unchanged files are not written again */
 		status = e->type == ENTRY_FILE ? take_content(t, s, e, -1) : 0;
-		if (status == 0 && !same_owner_and_mode(e, &st))
+		if (status == 0 && !same_owner_and_mode(t, e, &st))
 			status = pend(t, "mode", e->path, 0, e, NULL);
 		return status;
 	}
@@ -577,15 +586,14 @@ static int
 stage_package(struct run *t, struct step *s)
 {
 	const struct entry *e;
-	int status;
+	int status = package_wake(s->package, t->f);
 
-	while ((status = package_next(s->package, &e, t->f)) == 0 && e != NULL) {
+	while (status == 0 && (status = package_next(s->package, &e, t->f)) == 0 && e != NULL) {
 		if (pkg_interrupted)
 			return fault_set(t->f, PKG_FAILED, "interrupted; nothing was changed");
 		status = stage_entry(t, s, e);
-		if (status != 0)
-			break;
 	}
+	package_rest(s->package);
 	return status;
 }
 
@@ -623,7 +631,7 @@ pend_folders(struct run *t)
 
 				if (parent < 0 || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 					status = pend(t, "mkdir", path, 0, want, NULL);
-				else if (want != &plain && !same_owner_and_mode(want, &st))
+				else if (want != &plain && !same_owner_and_mode(t, want, &st))
 					status = pend(t, "mode", path, 0, want, NULL);
 			}
 			if (c != NULL)

@@ -223,7 +223,7 @@ keys_make(void)
 
 enum evil {
 	HONEST, EXTRA, SWAPPED, RENAMED, DOTDOT, LONGER, SHORTER, MISSING, HARDLINK, DEVICE, TWICE, LINK_ELSEWHERE,
-	MANIFEST_LATER, EVIL_COUNT
+	MANIFEST_LATER, EVIL_COUNT, ANOTHER
 };
 static const char *const evil_names[] = {"honest", "extra member", "other content", "other name", "dot dot", "longer",
     "shorter", "missing member", "hard link", "device", "twice", "link elsewhere", "manifest later"};
@@ -258,7 +258,7 @@ make_package(enum evil evil)
 
 	crypto_generichash(hash, sizeof(hash), (const uint8_t *)"hello", 5, NULL, 0);
 	hex_encode(hash_hex, hash, HASH_SIZE);
-	buffer_format(&m, HEAD "file 0644 0 0 5 %s a\nlink 0 0 a l\n", hash_hex);
+	buffer_format(&m, HEAD "%sfile 0644 0 0 5 %s a\nlink 0 0 a l\n", evil == ANOTHER ? "url x\n" : "", hash_hex);
 	signature_add(&s, &secret, m.data, m.length);
 	archive_write_add_filter_zstd(a);
 	archive_write_set_format_pax_restricted(a);
@@ -321,6 +321,31 @@ packages_hold_what_was_signed(void)
 	check(read_package(path, &strangers, &f) == PKG_UNTRUSTED && strstr(f.text, "not trusted here") != NULL,
 	    "a stranger's signature", f.text);
 	free(path);
+}
+
+/* What is checked first and read later is not exchanged in between. */
+static void
+packages_stay_the_same_while_they_rest(void)
+{
+	for (int evil = HONEST; evil <= ANOTHER; evil += ANOTHER - HONEST) {
+		struct package_file *p;
+		const struct entry *e = NULL;
+		struct fault f = {0};
+		char *path = make_package(HONEST);
+
+		check(package_open(&p, path, &trusted, &f) == 0, "open", f.text);
+		package_rest(p);
+		free(path);
+		path = make_package(evil);
+		int status = package_wake(p, &f);
+
+		check(status == (evil == HONEST ? 0 : PKG_CORRUPT), "wake", f.text);
+		check(evil != HONEST || (package_next(p, &e, &f) == 0 && e != NULL && strcmp(e->path, "a") == 0 &&
+		    package_data(p, e, -1, &f) == 0), "awake", f.text);
+		check(evil == HONEST || strstr(f.text, "was replaced meanwhile") != NULL, "the reason", f.text);
+		package_close(p);
+		free(path);
+	}
 }
 
 /* Cut anywhere or with a byte changed, a package is never taken for whole. */
@@ -426,6 +451,7 @@ main(void)
 	manifests_are_read_strictly();
 	keys_make();
 	packages_hold_what_was_signed();
+	packages_stay_the_same_while_they_rest();
 	damaged_packages_are_noticed();
 	indexes_are_read_strictly();
 	shared_objects_are_seen();
