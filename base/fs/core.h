@@ -471,6 +471,9 @@ int dir_init(struct handle *handle, struct inode *dir, uint32_t parent);
 int dir_empty(struct inode *dir, bool *empty);
 int dir_parent(struct inode *dir, uint32_t *parent);
 int dir_set_parent(struct handle *handle, struct inode *dir, uint32_t parent);
+/* The cookie of a name that is, or was, in the directory; 0: there is no telling.  Sleeps, so
+ * it is asked for before the transaction is left. */
+uint64_t dir_cookie(struct inode *dir, const char *name, size_t length);
 int64_t dir_list(struct inode *dir, uint64_t cookie, uint8_t *page, size_t bytes);
 void dir_sum(struct fs *fs, struct buffer *buffer);
 uint32_t dir_usable(struct fs *fs);	/* bytes of a block for entries */

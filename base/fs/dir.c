@@ -666,13 +666,42 @@ list_hashed(struct listing *l, uint64_t from)
 	return error;
 }
 
+/* Is a listing by hash, and by which? */
+static bool
+lists_hashed(struct inode *dir)
+{
+	const struct fs *fs = dir->fs;
+
+	return (fs->super->feature_compat & COMPAT_DIR_INDEX) != 0 &&
+	    (dir_is_indexed(dir) || inode_size(dir) >> fs->block_bits == 1);
+}
+
+/* The first of its hash: with others of the same hash, a client that keeps listings notices. */
+uint64_t
+dir_cookie(struct inode *dir, const char *name, size_t length)
+{
+	struct fs *fs = dir->fs;
+	unsigned version = fs->hash_version + fs->hash_unsigned;
+	struct buffer *root;
+	uint32_t hash;
+
+	if (!lists_hashed(dir))
+		return 0;
+	if (dir_is_indexed(dir)) {
+		if (dir_read_block(dir, 0, &root) != 0)
+			return 0;
+		version = htree_version(dir, root);
+		buffer_put(fs, root);
+	}
+	if (!name_hash(name, length, version, fs->super->hash_seed, &hash))
+		return 0;
+	return 3 + ((uint64_t)hash << 16) + 1;
+}
+
 int64_t
 dir_list(struct inode *dir, uint64_t cookie, uint8_t *page, size_t bytes)
 {
-	struct fs *fs = dir->fs;
 	struct listing l = { .dir = dir, .to = page, .room = bytes };
-	bool hashed = (fs->super->feature_compat & COMPAT_DIR_INDEX) != 0 &&
-	    (dir_is_indexed(dir) || inode_size(dir) >> fs->block_bits == 1);
 	int error;
 
 	if (cookie >> 63 != 0)
@@ -683,7 +712,7 @@ dir_list(struct inode *dir, uint64_t cookie, uint8_t *page, size_t bytes)
 
 		if (from >> 48 != 0)
 			return 0;
-		error = hashed ? list_hashed(&l, from) : -ENOTSUP;
+		error = lists_hashed(dir) ? list_hashed(&l, from) : -ENOTSUP;
 		if (error == -ENOTSUP)
 			error = list_linear(&l, from);
 	}

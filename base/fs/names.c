@@ -286,6 +286,8 @@ create_locked(struct fs *fs, struct fs_job *job, struct inode *dir, const char *
 	if (error != 0)
 		return error;
 	error = create_in(&h, dir, r, name, length, target, target_length, &inode);
+	if (error == 0 && length != 0)
+		job->answer.made = dir_cookie(dir, name, length);
 	job->answer.transaction = h.transaction->id;
 	journal_stop(&h);
 	if (inode == NULL)
@@ -380,6 +382,8 @@ link_locked(struct fs *fs, struct fs_job *job, struct inode *dir, struct inode *
 		touch_dir(dir, &r->now);
 		error = inode_store(&h, dir);
 	}
+	if (error == 0)
+		job->answer.made = dir_cookie(dir, name, length);
 	job->answer.transaction = h.transaction->id;
 	journal_stop(&h);
 	if (error == 0)
@@ -480,6 +484,8 @@ unlink_locked(struct fs *fs, struct fs_job *job, struct inode *dir, const char *
 			touch_dir(dir, &r->now);
 			error = inode_store(&h, dir);
 		}
+		if (error == 0)
+			job->answer.gone = dir_cookie(dir, name, length);
 		job->answer.transaction = h.transaction->id;
 		journal_stop(&h);
 	}
@@ -685,6 +691,10 @@ rename_found(struct rename *n)
 		error = move_name(&h, n);
 	if (error == 0)
 		error = store_renamed(&h, n);
+	if (error == 0) {
+		n->job->answer.made = dir_cookie(n->to, n->new_name, n->new_length);
+		n->job->answer.gone = dir_cookie(n->from, n->old_name, n->old_length);
+	}
 	n->job->answer.transaction = h.transaction->id;
 	journal_stop(&h);
 	if (error == 0 && n->new != NULL)

@@ -69,6 +69,110 @@ use_it(struct rig *rig)
 	CHECK(rig_fsync(rig, file) == 0);
 }
 
+/* ---- cookies ---- */
+
+enum { NAMES = 300 };
+
+struct listed {
+	uint64_t cookie[2 * NAMES];	/* by the number in the name; 0: not there */
+	uint64_t last;
+};
+
+static void
+note(void *context, const struct fs_entry *e)
+{
+	struct listed *l = context;
+
+	CHECK(e->cookie > l->last);
+	l->last = e->cookie;
+	if (e->name[0] == 'n')
+		l->cookie[atoi(e->name + 1)] = e->cookie;
+}
+
+/* An operation on names as its answer shows it. */
+static struct fs_answer
+name_op(struct rig *rig, uint32_t op, struct ref dir, unsigned name, unsigned new)
+{
+	struct fs_job *job = rig_job(rig, op);
+	struct fs_answer answer;
+	int at = snprintf((char *)job->page, 64, "n%u", name);
+
+	snprintf((char *)job->page + at + 1, 64, "n%u", new);
+	job->request.inode = job->request.inode2 = dir.inode;
+	job->request.generation = job->request.generation2 = dir.generation;
+	job->request.mode = 0100644;
+	CHECK(rig_call(rig, job) == 0);
+	answer = job->answer;
+	rig_job_free(job);
+	if (op == FS_UNLINK)
+		CHECK(rig_evict(rig, (struct ref){ answer.attributes.inode, answer.attributes.generation }) == 0);
+	return answer;
+}
+
+/* Two names of one hash have one cookie in answers: the listing's is that one, or just behind it. */
+static bool
+is_cookie(uint64_t listed, uint64_t said)
+{
+	return listed >= said && listed - said < FS_COOKIE_NEAR;
+}
+
+static void
+answers_say_the_cookies_of_names(void)
+{
+	static const char *const hashed[] = { "-b 4096", "-b 1024", "-b 1024 -O ^metadata_csum" };
+
+	for (unsigned s = 0; s < 3; s++) {
+		struct listed before = { .last = 0 }, after = { .last = 0 };
+		struct fs_answer answer;
+		uint64_t made[NAMES];
+		struct ref dir;
+		struct rig rig;
+
+		rig_make(&rig, 16 << 20, hashed[s]);
+		CHECK(rig_mount(&rig, 0) == 0);
+		CHECK(rig_create(&rig, rig_root(&rig), "dir", 040755, NULL, &dir) == 0);
+		for (unsigned i = 0; i < NAMES; i++)
+			made[i] = name_op(&rig, FS_CREATE, dir, i, 0).made;
+		CHECK(rig_list(&rig, dir, note, &before) == 0);
+		for (unsigned i = 0; i < NAMES; i++)
+			CHECK(made[i] != 0 && is_cookie(before.cookie[i], made[i]));
+		for (unsigned i = 0; i < NAMES; i += 2) {
+			if (i % 4 == 0) {
+				answer = name_op(&rig, FS_UNLINK, dir, i, 0);
+				CHECK(answer.made == 0);
+			} else {
+				answer = name_op(&rig, FS_RENAME, dir, i, NAMES + i);
+				made[i] = answer.made;
+			}
+			CHECK(answer.gone != 0 && is_cookie(before.cookie[i], answer.gone));
+		}
+		CHECK(rig_list(&rig, dir, note, &after) == 0);
+		for (unsigned i = 0; i < NAMES; i++) {
+			CHECK(i % 2 == 0 ? after.cookie[i] == 0 : is_cookie(after.cookie[i], made[i]));
+			if (i % 4 == 2)
+				CHECK(is_cookie(after.cookie[NAMES + i], made[i]));
+		}
+		CHECK(rig_unmount(&rig) == 0);
+		CHECK(rig_clean(&rig));
+		rig_free(&rig);
+	}
+}
+
+static void
+by_place_nothing_is_said(void)
+{
+	struct ref dir;
+	struct rig rig;
+
+	rig_make(&rig, 16 << 20, "-b 1024 -O ^dir_index");
+	CHECK(rig_mount(&rig, 0) == 0);
+	CHECK(rig_create(&rig, rig_root(&rig), "dir", 040755, NULL, &dir) == 0);
+	CHECK(name_op(&rig, FS_CREATE, dir, 1, 0).made == 0);
+	CHECK(name_op(&rig, FS_UNLINK, dir, 1, 0).gone == 0);
+	CHECK(rig_unmount(&rig) == 0);
+	rig_free(&rig);
+}
+
 static void
 every_shape_stays_clean(void)
 {
@@ -96,5 +200,7 @@ int
 main(void)
 {
 	RUN(every_shape_stays_clean);
+	RUN(answers_say_the_cookies_of_names);
+	RUN(by_place_nothing_is_said);
 	CHECK_END();
 }

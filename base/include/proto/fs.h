@@ -44,6 +44,15 @@
  * begun an answer there.  Reservations end with the server's life: the client
  * reserves anew, by FS_RESERVE before FS_RECOVERED, what it still has use for.
  *
+ * Listings.  Entries of a directory come in the order of their cookies, which rise.  A
+ * cookie stays as long as its name, so who knows the entries up to a cookie may keep
+ * them and follow the changes: an answer to FS_CREATE, FS_LINK and FS_RENAME says the
+ * cookie that the new name has (made), one to FS_UNLINK, FS_RMDIR and FS_RENAME that of
+ * the name that went (gone); an exchanging FS_RENAME says those of both names (new and
+ * old).  0 says nothing: what is known of the directory is to be forgotten, as it is after an
+ * error.  Cookies nearer to each other than FS_COOKIE_NEAR may change when one of them
+ * comes or goes.
+ *
  * The client counts its lives in client_epoch; a server that sees a new one
  * drops all of the old client's requests and holds, commits, and sets
  * client_epoch_seen; then the client mounts anew.
@@ -63,6 +72,7 @@ enum {
 	FS_REDO_BYTES = 256 * 1024,
 	FS_CHANNEL_BYTES = 1024 * 1024,
 	FS_NAME = 255,
+	FS_COOKIE_NEAR = 65536,		/* see Listings */
 };
 
 enum fs_state {
@@ -173,12 +183,13 @@ struct fs_answer {
 	uint32_t count;			/* of records in the page */
 	uint32_t reserved;
 	struct fs_attributes attributes;
+	uint64_t made, gone;		/* cookies: see Listings */
 };
 
 struct fs_slot {
 	struct fs_request request;
 	struct fs_answer answer;
-	uint64_t pad[5];
+	uint64_t pad[3];
 };
 _Static_assert(sizeof(struct fs_slot) % 64 == 0, "wire layout");
 
