@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * File systems on disks, as a client of proto/fs.h: what disk_client.c (requests
- * and answers), disk_names.c (inodes and names), disk_pages.c (page cache) and
+ * and answers), disk_names.c (inodes and names), disk_dir.c (listings), disk_pages.c (page cache) and
  * disk_flush.c (write-back) share.
  *
  * Order of locks: inode->lock (20), node->flush (25), mm->lock (30),
@@ -126,6 +126,9 @@ struct disk_node {
 	/* read-ahead: what the reader takes next, and up to where we read */
 	uint64_t ahead_next, ahead_end;
 	unsigned ahead_pages;
+	/* directory; inode->lock */
+	struct disk_dir *dir;		/* what is kept of its listing, or NULL */
+	bool dir_too_large;		/* to be kept */
 	char *link;			/* target of a symbolic link, with PATH_PAD bytes behind it */
 };
 
@@ -150,6 +153,21 @@ void disk_node_changed(struct disk_node *, uint64_t transaction);
 long disk_push_attributes(struct inode *);	/* mode and times that only we know; 0 or -errno */
 /* Any inode of the file system at or after bucket *at, with a reference: for sync and recovery. */
 struct inode *disk_inode_next(struct disk *, unsigned *bucket, struct inode *after);
+
+/*
+ * disk_dir.c: directories; inode->lock held.  Cookies are those of answers; 0: none
+ * was said.  What a name leads to comes along where the listing shows it.
+ */
+struct dentry;
+long disk_iterate(struct file *, struct dir_context *);
+void disk_dir_new(struct inode *);		/* just made: it is empty (its lock need not be held) */
+void disk_dir_made(struct inode *dir, const struct dentry *, const struct inode *, uint64_t cookie);
+void disk_dir_gone(struct inode *dir, const struct dentry *, uint64_t cookie);
+void disk_dir_replaced(struct inode *dir, const struct dentry *, const struct inode *, uint64_t cookie);	/* the name leads to that now */
+bool disk_dir_lacks(struct inode *dir, const struct dentry *);	/* the name is surely not there */
+void disk_dir_forget(struct disk_node *);	/* anything may have changed, or nobody uses it any more */
+uint64_t disk_dirs_memory(void);		/* bytes that are kept of all directories */
+void disk_dir_init(void);
 
 /* disk_pages.c */
 extern const struct mapping_ops disk_mapping_ops;

@@ -323,6 +323,7 @@ disk_evict(struct inode *i)
 		/* Waited for: a later change must not be overtaken by this one. */
 		disk_push_attributes(i);
 	}
+	disk_dir_forget(n);
 	grace_free(n->link, NULL);
 	grace_free(n, node_cache);
 }
@@ -332,11 +333,14 @@ disk_evict(struct inode *i)
 static long
 disk_lookup(struct inode *dir, struct dentry *d)
 {
-	struct disk_call *k = call_for(dir, FS_LOOKUP);
 	struct fs_attributes a;
+	struct disk_call *k;
 	struct inode *i;
 	long r;
 
+	if (disk_dir_lacks(dir, d))
+		return 0;
+	k = call_for(dir, FS_LOOKUP);
 	disk_call_name(k, d->name);
 	r = disk_call_finish(k);
 	a = k->answer.attributes;
@@ -377,8 +381,9 @@ owner_of_new(struct fs_request *q, const struct inode *dir, uint32_t mode)
 		q->mode &= ~(uint32_t)S_ISGID;
 }
 
+/* *cookie: of the name.  On an error all that is known is that the name may be there or not. */
 static struct inode *
-make(struct inode *dir, const char *name, uint32_t mode, uint64_t rdev, const char *target)
+make(struct inode *dir, const char *name, uint32_t mode, uint64_t rdev, const char *target, uint64_t *cookie)
 {
 	struct disk_call *k = call_for(dir, FS_CREATE);
 	struct fs_attributes a;
@@ -392,6 +397,7 @@ make(struct inode *dir, const char *name, uint32_t mode, uint64_t rdev, const ch
 		disk_call_name(k, target);
 	r = call_finish_on(k, dir);
 	a = k->answer.attributes;
+	*cookie = k->answer.made;
 	if (r < 0) {
 		disk_call_end(k);
 		return ERR_PTR(r);
@@ -406,14 +412,19 @@ make(struct inode *dir, const char *name, uint32_t mode, uint64_t rdev, const ch
 static long
 make_name(struct inode *dir, struct dentry *d, uint32_t mode, uint64_t rdev, const char *target)
 {
-	struct inode *i = make(dir, d->name, mode, rdev, target);
+	uint64_t cookie;
+	struct inode *i = make(dir, d->name, mode, rdev, target, &cookie);
 
 	if (IS_ERR(i)) {
+		disk_dir_forget(disk_node(dir));
 		/* It may have been made, and only we had no memory: let it be asked for. */
 		if (PTR_ERR(i) == -ENOMEM)
 			dentry_drop(d);
 		return PTR_ERR(i);
 	}
+	if (is_type(i, S_IFDIR))
+		disk_dir_new(i);
+	disk_dir_made(dir, d, i, cookie);
 	dentry_instantiate(d, i);
 	dir_changed(dir);
 	return 0;
@@ -451,7 +462,8 @@ disk_symlink(struct inode *dir, struct dentry *d, const char *target)
 static long
 disk_tmpfile(struct inode *dir, struct dentry *d, uint32_t mode)
 {
-	struct inode *i = make(dir, "", mode, 0, NULL);
+	uint64_t none;
+	struct inode *i = make(dir, "", mode, 0, NULL, &none);
 
 	if (IS_ERR(i))
 		return PTR_ERR(i);
@@ -464,6 +476,7 @@ static long
 disk_link(struct inode *dir, struct dentry *d, struct inode *i)
 {
 	struct disk_call *k = call_for(dir, FS_LINK);
+	uint64_t cookie;
 	long r;
 
 	k->request->inode2 = disk_node(i)->number;
@@ -478,7 +491,12 @@ disk_link(struct inode *dir, struct dentry *d, struct inode *i)
 		dentry_instantiate(d, i);
 		dir_changed(dir);
 	}
+	cookie = k->answer.made;
 	disk_call_end(k);
+	if (r < 0)
+		disk_dir_forget(disk_node(dir));
+	else
+		disk_dir_made(dir, d, i, cookie);
 	return r < 0 ? r : 0;
 }
 
@@ -495,6 +513,7 @@ static long
 remove_name(struct inode *dir, struct dentry *d, enum fs_op op)
 {
 	struct disk_call *k = call_for(dir, op);
+	uint64_t cookie;
 	long r;
 
 	disk_call_name(k, d->name);
@@ -505,7 +524,12 @@ remove_name(struct inode *dir, struct dentry *d, enum fs_op op)
 		name_lost(d->inode, &k->answer);
 		dir_changed(dir);
 	}
+	cookie = k->answer.gone;
 	disk_call_end(k);
+	if (r >= 0)
+		disk_dir_gone(dir, d, cookie);
+	else if (r != -ENOTEMPTY)
+		disk_dir_forget(disk_node(dir));
 	return r < 0 ? r : 0;
 }
 
@@ -544,10 +568,26 @@ links_moved(struct inode *odir, const struct dentry *o, struct inode *ndir, cons
 	}
 }
 
+/* What both directories list after a rename that was answered so. */
+static void
+listings_moved(struct inode *odir, const struct dentry *o, struct inode *ndir, const struct dentry *n, unsigned flags,
+    uint64_t made, uint64_t gone)
+{
+	if (flags & RENAME_EXCHANGE)
+		disk_dir_replaced(odir, o, n->inode, gone);
+	else
+		disk_dir_gone(odir, o, gone);
+	if (n->inode != NULL)
+		disk_dir_replaced(ndir, n, o->inode, made);
+	else
+		disk_dir_made(ndir, n, o->inode, made);
+}
+
 static long
 disk_rename(struct inode *odir, struct dentry *o, struct inode *ndir, struct dentry *n, unsigned flags)
 {
 	struct disk_call *k = call_for(odir, FS_RENAME);
+	uint64_t made, gone;
 	long r;
 
 	k->request->inode2 = disk_node(ndir)->number;
@@ -575,83 +615,16 @@ disk_rename(struct inode *odir, struct dentry *o, struct inode *ndir, struct den
 		dir_changed(odir);
 		dir_changed(ndir);
 	}
+	made = k->answer.made;
+	gone = k->answer.gone;
 	disk_call_end(k);
+	if (r >= 0) {
+		listings_moved(odir, o, ndir, n, flags, made, gone);
+	} else if (r != -ENOTEMPTY) {
+		disk_dir_forget(disk_node(odir));
+		disk_dir_forget(disk_node(ndir));
+	}
 	return r < 0 ? r : 0;
-}
-
-/* ---- listing: cookies are the server's; 0 and 1 are the dots, which we make ourselves ---- */
-
-static bool
-emit_dots(struct file *f, struct dir_context *ctx)
-{
-	struct dentry *d = f->path.dentry;
-
-	if (ctx->pos == 0) {
-		if (!ctx->emit(ctx, ".", 1, d->inode->ino, 4))
-			return false;
-		ctx->pos = 1;
-	}
-	if (ctx->pos == 1) {
-		if (!ctx->emit(ctx, "..", 2, d->parent->inode->ino, 4))
-			return false;
-		ctx->pos = 2;
-	}
-	return true;
-}
-
-static bool
-is_dots(const struct fs_entry *e)
-{
-	return e->name[0] == '.' && (e->name_length == 1 || (e->name_length == 2 && e->name[1] == '.'));
-}
-
-/* 1: more may follow, from *cookie on; 0: the listing's buffer is full. */
-static long
-emit_page(struct dir_context *ctx, const uint8_t *page, size_t bytes, uint64_t *cookie)
-{
-	const size_t head = __builtin_offsetof(struct fs_entry, name);
-	size_t at = 0;
-
-	while (at + head <= bytes) {
-		const struct fs_entry *e = (const struct fs_entry *)(const void *)(page + at);
-
-		if (e->length < head + e->name_length || at + e->length > bytes || e->length % 8 != 0 || e->name_length == 0)
-			return -EUCLEAN;
-		if (!is_dots(e)) {
-			if (!ctx->emit(ctx, e->name, e->name_length, e->inode, e->type))
-				return 0;
-			ctx->pos = (loff_t)e->cookie;
-		}
-		*cookie = e->cookie;
-		at += e->length;
-	}
-	return 1;
-}
-
-/* The server may list the dots as well: they are passed over, and 1 and 2 are not used up by them. */
-static long
-disk_iterate(struct file *f, struct dir_context *ctx)
-{
-	uint64_t cookie;
-
-	if (!emit_dots(f, ctx))
-		return 0;
-	cookie = ctx->pos <= 2 ? 0 : (uint64_t)ctx->pos;
-	for (;;) {
-		struct disk_call *k = call_for(f->inode, FS_READDIR);
-		uint64_t before = cookie;
-		long r;
-
-		k->request->offset = cookie;
-		r = disk_call_finish(k);
-		if (r > 0)
-			r = r > FS_SLOT_BYTES ? -EUCLEAN : emit_page(ctx, k->page, (size_t)r, &cookie);
-		disk_call_end(k);
-		if (r <= 0)
-			return r;
-		if (cookie == before)
-			return -EUCLEAN;	/* the server does not get on */
-	}
 }
 
 static loff_t
@@ -1172,5 +1145,6 @@ disk_init(void)
 	if (node_cache == NULL)
 		panic("no memory for file systems on disks");
 	disk_pages_init();
+	disk_dir_init();
 	fs_register(&disk_type);
 }

@@ -22,8 +22,15 @@ uint64_t reclaim_pages(uint64_t pages);
 enum reclaimed { RECLAIM_NOTHING, RECLAIM_LATER, RECLAIM_SOME };
 enum reclaimed reclaim_memory(void);
 
+/*
+ * What else can be forgotten: a function that frees about so many bytes and
+ * returns how many; those not used since it was asked last, or (hard) any.  It is
+ * called with locks up to mm->lock held by who needs the memory, so it only tries
+ * those that it takes.
+ */
+void reclaim_register(uint64_t (*shrink)(uint64_t bytes, bool hard));
+
 /* No inode is held by reclaim any more that had no other reference before: for umount. */
 void reclaim_barrier(void);
-
 
 #endif

@@ -16,10 +16,19 @@
 #include "reclaim.h"
 #include "../fs/internal.h"
 
-enum { PAUSE_NS = 5000000 };
+enum { PAUSE_NS = 5000000, SHRINK_BYTES = 256 * 1024 };
 
 static struct mutex hand_lock = MUTEX_INIT(hand_lock, 46);
 static unsigned hand;
+static uint64_t (*shrinker)(uint64_t bytes, bool hard);	/* set once, before the first program */
+
+void reclaim_register(uint64_t (*shrink)(uint64_t, bool)) { shrinker = shrink; }
+
+static bool
+shrink(bool hard)
+{
+	return shrinker != NULL && shrinker(SHRINK_BYTES, hard) > 0;
+}
 
 /* The inode behind the page's mapping, with a reference; NULL: it has none (any more). */
 static struct inode *
@@ -121,15 +130,17 @@ reclaim_memory(void)
 	bool dirty = false;
 	uint64_t got;
 
-	if (io_pages_pool() == 0 || mutex_held(&hand_lock))
+	if (mutex_held(&hand_lock))
 		return RECLAIM_NOTHING;
 	mutex_lock(&hand_lock);
-	got = io_chunks_release(1);
+	got = io_chunks_release(1) + shrink(false);
 	for (unsigned i = 0; i < chunks && got == 0; i++) {
 		if (chunk_pass(hand, HEAT_IGNORE, &dirty) > 0)
 			got = io_chunks_release(1);
 		hand = (hand + 1) % chunks;
 	}
+	if (got == 0)
+		got = shrink(true);
 	mutex_unlock(&hand_lock);
 	if (got != 0)
 		return RECLAIM_SOME;

@@ -41,7 +41,7 @@ static struct node node[INODES];
 static struct name name[NAMES];
 static struct xattr xattr[XATTRS];
 static unsigned names;
-static uint64_t next_cookie = 100, used, reserved, transaction = 10, commit_at;
+static uint64_t used, reserved, transaction = 10, commit_at;
 static uint32_t next_generation = 7;
 static struct fs_channel *ch;
 static bool mounted, alive;
@@ -87,7 +87,32 @@ name_find(uint32_t dir, const char *text)
 	return NULL;
 }
 
-static void
+static bool
+cookie_taken(uint32_t dir, uint64_t cookie)
+{
+	for (unsigned i = 0; i < names; i++)
+		if (name[i].inode != 0 && name[i].dir == dir && name[i].cookie == cookie)
+			return true;
+	return false;
+}
+
+/* Anywhere in the listing; now and then beside another name, as equal hashes are. */
+static uint64_t
+cookie_new(uint32_t dir)
+{
+	uint64_t cookie;
+
+	do {
+		unsigned other = names != 0 ? (unsigned)(rnd() % names) : 0;
+
+		cookie = 100 + (rnd() & 0xffffffff) * 2 * FS_COOKIE_NEAR;
+		if (faults.crowded && names != 0 && rnd() % 8 == 0 && name[other].dir == dir)
+			cookie = name[other].cookie + 1;
+	} while (cookie_taken(dir, cookie));
+	return cookie;
+}
+
+static uint64_t
 name_add(uint32_t dir, const char *text, uint32_t inode)
 {
 	unsigned i = 0;
@@ -96,8 +121,9 @@ name_add(uint32_t dir, const char *text, uint32_t inode)
 		i++;
 	if (i == names)
 		CHECK(names++ < NAMES);
-	name[i] = (struct name){ .dir = dir, .inode = inode, .cookie = next_cookie++ };
+	name[i] = (struct name){ .dir = dir, .inode = inode, .cookie = cookie_new(dir) };
 	strlcpy(name[i].text, text, sizeof(name[i].text));
+	return name[i].cookie;
 }
 
 static bool
@@ -350,7 +376,7 @@ do_create(struct node *dir, const struct fs_request *q, struct fs_answer *r, con
 		node[i].a.size = strlen(node[i].link);
 	}
 	if (len != 0)
-		name_add(dir->a.inode, page, i);
+		r->made = name_add(dir->a.inode, page, i);
 	else
 		node[i].a.nlink = 0, node[i].held = true;
 	if ((q->mode & S_IFMT) == S_IFDIR)
@@ -384,6 +410,7 @@ do_remove(struct node *dir, struct fs_answer *r, const char *page, bool rmdir)
 		dir->a.nlink--;
 	lose_name(n);
 	e->inode = 0;
+	r->gone = e->cookie;
 	r->attributes = n->a;
 	return 0;
 }
@@ -402,6 +429,8 @@ do_rename(struct node *dir, struct node *to, const struct fs_request *q, struct 
 
 		o->inode = e->inode;
 		e->inode = i;
+		r->made = e->cookie;
+		r->gone = o->cookie;
 		return 0;
 	}
 	if (e != NULL) {
@@ -411,13 +440,18 @@ do_rename(struct node *dir, struct node *to, const struct fs_request *q, struct 
 			to->a.nlink--;
 		lose_name(&node[e->inode]);
 		r->attributes = node[e->inode].a;
-		e->inode = 0;
 	}
 	if ((node[o->inode].a.mode & S_IFMT) == S_IFDIR && dir != to) {
 		dir->a.nlink--;
 		to->a.nlink++;
 	}
-	name_add(to->a.inode, new, o->inode);
+	r->gone = o->cookie;
+	if (e != NULL) {
+		e->inode = o->inode;
+		r->made = e->cookie;
+	} else {
+		r->made = name_add(to->a.inode, new, o->inode);
+	}
 	name_find(dir->a.inode, page)->inode = 0;
 	return 0;
 }
@@ -655,7 +689,7 @@ on_inode(struct node *n, const struct fs_request *q, struct fs_answer *r, uint8_
 	case FS_LINK:
 		if (name_find(n->a.inode, text) != NULL)
 			return -EEXIST;
-		name_add(n->a.inode, text, q->inode2);
+		r->made = name_add(n->a.inode, text, q->inode2);
 		node[q->inode2].a.nlink++;
 		node[q->inode2].held = false;
 		r->attributes = node[q->inode2].a;

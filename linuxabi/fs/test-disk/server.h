@@ -15,6 +15,7 @@ enum { SERVER_CHANNEL = 1, SERVER_WINDOW = 2 };
 struct server_faults {
 	bool reorder;			/* requests are served in any order */
 	bool delay;			/* and answered some other time */
+	bool crowded;			/* names may get cookies near to each other */
 	unsigned die_in;		/* steps until it dies; 0: it lives */
 	unsigned fail_op;		/* this operation … */
 	long fail_with;			/* … fails like this */

@@ -414,6 +414,298 @@ listings_go_on_after_names_went(void)
 	EXPECT(t_rmdir("/mnt/many"), 0);
 }
 
+/* ---- listings that are kept ---- */
+
+enum { LISTED = 400 };
+
+static struct {
+	bool there[LISTED];		/* as the directory is */
+	bool always[LISTED], ever[LISTED];	/* during the listing */
+	bool seen[LISTED];
+} names;
+
+static void
+names_path(char path[static 32], const char *dir, unsigned i)
+{
+	ksnprintf(path, 32, "%s/name-%u", dir, i);
+}
+
+/* Change a name, one way or another. */
+static void
+names_step(const char *dir, unsigned i)
+{
+	unsigned other = (unsigned)(rnd() % LISTED);
+	char path[32], to[32];
+
+	names_path(path, dir, i);
+	names_path(to, dir, other);
+	if (!names.there[i]) {
+		if (rnd() % 4 == 0 && names.there[other])
+			EXPECT(t_link(to, path), 0);
+		else
+			put(path, "", 0, O_EXCL);
+		names.there[i] = names.ever[i] = true;
+		return;
+	}
+	if (rnd() % 3 != 0 || i == other) {
+		EXPECT(t_unlink(path), 0);
+		names.there[i] = names.always[i] = false;
+		return;
+	}
+	if (names.there[other] && rnd() % 2 == 0) {
+		EXPECT(sys_renameat2(CWD, U(path), CWD, U(to), RENAME_EXCHANGE), 0);
+		return;
+	}
+	if (names.there[other]) {	/* a hard link of the same file is left alone */
+		struct stat a, b;
+
+		EXPECT(t_stat(path, &a), 0);
+		EXPECT(t_stat(to, &b), 0);
+		if (a.st_ino == b.st_ino)
+			return;
+	}
+	EXPECT(t_rename(path, to), 0);
+	names.there[i] = names.always[i] = false;
+	names.there[other] = names.ever[other] = true;
+}
+
+static void
+names_forget(void)
+{
+	for (unsigned i = 0; i < 100 && disk_dirs_memory() != 0; i++)
+		reclaim_memory();
+	EXPECT((long)disk_dirs_memory(), 0);
+}
+
+/* One call's entries: each is a name that was there, and none comes twice unless it came anew. */
+static long
+names_take(long fd, size_t room)
+{
+	char buf[4096];
+	long n = sys_getdents64((uint64_t)fd, U(buf), room);
+
+	CHECK(n >= 0);
+	for (long at = 0; at < n; ) {
+		struct dirent_ *e = (struct dirent_ *)(void *)(buf + at);
+		unsigned i;
+
+		at += e->len;
+		if (strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0)
+			continue;
+		CHECK(memcmp(e->name, "name-", 5) == 0 && e->type == 8);
+		i = (unsigned)strtoul(e->name + 5, NULL, 10);
+		CHECK(i < LISTED && names.ever[i] && !(names.seen[i] && names.always[i]));
+		names.seen[i] = true;
+	}
+	return n;
+}
+
+static void
+names_begin(long fd)
+{
+	EXPECT(sys_lseek((uint64_t)fd, 0, 0), 0);
+	memset(names.seen, 0, sizeof(names.seen));
+	memcpy(names.always, names.there, sizeof(names.there));
+	memcpy(names.ever, names.there, sizeof(names.there));
+}
+
+static void
+names_end(void)
+{
+	for (unsigned i = 0; i < LISTED; i++)
+		CHECK(names.seen[i] || !names.always[i]);
+}
+
+static void
+names_list(long fd)
+{
+	names_begin(fd);
+	while (names_take(fd, 4096) > 0)
+		;
+	names_end();
+}
+
+/* A path of 240 bytes. */
+static const char *
+long_name(char path[static 256], const char *dir, unsigned i, char fill)
+{
+	int at = ksnprintf(path, 256, "%s/%u-", dir, i);
+
+	memset(path + at, fill, (size_t)(240 - at));
+	path[240] = '\0';
+	return path;
+}
+
+static void
+names_remove(const char *dir)
+{
+	char path[32];
+
+	for (unsigned i = 0; i < LISTED; i++) {
+		names_path(path, dir, i);
+		if (names.there[i])
+			EXPECT(t_unlink(path), 0);
+		names.there[i] = false;
+	}
+	EXPECT(t_rmdir(dir), 0);
+}
+
+static void
+what_was_listed_is_kept(void)
+{
+	struct stat st;
+	uint64_t before;
+	long fd;
+
+	EXPECT(t_mkdir("/mnt/l"), 0);
+	fd = t_open("/mnt/l", O_RDONLY, 0);
+	/* A new directory is known: nobody is asked for names that are not there. */
+	before = server_requests[FS_LOOKUP];
+	for (unsigned i = 0; i < LISTED; i++)
+		names_step("/mnt/l", i);
+	names_list(fd);
+	EXPECT(server_requests[FS_LOOKUP], (long)before);
+	names_forget();
+	names_list(fd);
+	/* Listed again, and with changes: from memory. */
+	before = server_requests[FS_READDIR];
+	for (unsigned round = 0; round < 40; round++) {
+		names_list(fd);
+		names_step("/mnt/l", (unsigned)(rnd() % LISTED));
+	}
+	names_list(fd);
+	EXPECT(server_requests[FS_READDIR], (long)before);
+	before = requests();
+	names_list(fd);
+	EXPECT(t_stat("/mnt/l/none-of-them", &st), -ENOENT);
+	EXPECT(requests(), (long)before);
+	sys_close((uint64_t)fd);
+	names_remove("/mnt/l");
+}
+
+static void
+listings_agree_whatever_happens_in_between(void)
+{
+	unsigned rounds = getenv("LONG") != NULL ? 2000 : 150, deaths = server_deaths;
+	long fd;
+
+	EXPECT(t_mkdir("/mnt/c"), 0);
+	fd = t_open("/mnt/c", O_RDONLY, 0);
+	for (unsigned r = 0; r < rounds; r++) {
+		bool quiet = rnd() % 2;
+
+		faults.reorder = rnd() % 2;
+		faults.delay = rnd() % 2;
+		faults.crowded = rnd() % 2;
+		names_begin(fd);
+		while (names_take(fd, 100 + rnd() % 3900) > 0) {
+			if (server_redoes && faults.die_in == 0 && rnd() % 8 == 0)
+				faults.die_in = 1 + (unsigned)(rnd() % 40);
+			if (rnd() % 8 == 0)
+				names_forget();
+			for (unsigned n = (unsigned)(rnd() % 6); n > 0 && !quiet; n--)
+				names_step("/mnt/c", (unsigned)(rnd() % LISTED));
+		}
+		names_end();
+		for (unsigned n = (unsigned)(rnd() % 30); n > 0; n--)
+			names_step("/mnt/c", (unsigned)(rnd() % LISTED));
+		if (rnd() % 20 == 0) {
+			faults.die_in = 0;
+			sys_close((uint64_t)fd);
+			remount_disk();
+			fd = t_open("/mnt/c", O_RDONLY, 0);
+		}
+	}
+	faults.die_in = 0;
+	sys_close((uint64_t)fd);
+	names_remove("/mnt/c");
+	printf("    %u listings, %u deaths\n", rounds, server_deaths - deaths);
+}
+
+/* telldir and seekdir: a place is the same one later, kept or not. */
+static void
+places_in_a_listing_stay(void)
+{
+	int64_t place[LISTED + 2];
+	unsigned n = 0;
+	long fd, got;
+
+	EXPECT(t_mkdir("/mnt/p"), 0);
+	for (unsigned i = 0; i < LISTED; i++)
+		if (!names.there[i])
+			names_step("/mnt/p", i);
+	fd = t_open("/mnt/p", O_RDONLY, 0);
+	for (;;) {
+		char buf[40];		/* one name */
+
+		got = sys_getdents64((uint64_t)fd, U(buf), sizeof(buf));
+		CHECK(got >= 0);
+		if (got == 0)
+			break;
+		place[n++] = ((struct dirent_ *)(void *)buf)->off;
+		EXPECT(sys_lseek((uint64_t)fd, 0, 1), place[n - 1]);
+	}
+	for (unsigned round = 0; round < 40; round++) {
+		unsigned at = (unsigned)(rnd() % n), left = 0;
+
+		if (round % 2 == 0)
+			names_forget();
+		names_begin(fd);
+		EXPECT(sys_lseek((uint64_t)fd, place[at], 0), place[at]);
+		while (names_take(fd, 1000) > 0)
+			;
+		for (unsigned i = 0; i < LISTED; i++)
+			left += names.seen[i];
+		EXPECT(left, n - max(at + 1, 2u));
+	}
+	sys_close((uint64_t)fd);
+	names_remove("/mnt/p");
+}
+
+/* More names than may be kept: they are listed all the same, and the memory has its bound. */
+static void
+what_is_kept_of_directories_is_bounded(void)
+{
+	enum { MANY = 2600, DIRS = 6 };
+	uint64_t most = pages_total() * PAGE_SIZE / 32;
+	char path[256], to[256], dir[16], buf[4096];
+	unsigned seen = 0;
+	long fd, n;
+
+	EXPECT(t_mkdir("/mnt/b"), 0);
+	for (unsigned i = 0; i < MANY; i++) {
+		put(long_name(path, "/mnt/b", i, 'x'), "", 0, O_EXCL);
+		CHECK(disk_dirs_memory() <= most);
+	}
+	CHECK(disk_dirs_memory() < most / 4);	/* that one is too large */
+	fd = t_open("/mnt/b", O_RDONLY, 0);
+	while ((n = sys_getdents64((uint64_t)fd, U(buf), sizeof(buf))) > 0)
+		for (long at = 0; at < n; at += ((struct dirent_ *)(void *)(buf + at))->len)
+			seen++;
+	sys_close((uint64_t)fd);
+	EXPECT(seen, MANY + 2);
+	CHECK(disk_dirs_memory() < most / 4);
+	for (unsigned d = 0; d < DIRS; d++) {	/* many that are not: the older ones go */
+		ksnprintf(dir, sizeof(dir), "/mnt/d%u", d);
+		EXPECT(t_mkdir(dir), 0);
+		for (unsigned i = 0; i < MANY / 2; i++) {
+			EXPECT(t_link(long_name(path, "/mnt/b", i, 'x'), long_name(to, dir, i, 'y')), 0);
+			CHECK(disk_dirs_memory() <= most + 4096);
+		}
+	}
+	CHECK(!server_is_model || disk_dirs_memory() > most / 4);
+	names_forget();
+	for (unsigned d = 0; d < DIRS; d++) {
+		ksnprintf(dir, sizeof(dir), "/mnt/d%u", d);
+		for (unsigned i = 0; i < MANY / 2; i++)
+			EXPECT(t_unlink(long_name(path, dir, i, 'y')), 0);
+		EXPECT(t_rmdir(dir), 0);
+	}
+	for (unsigned i = 0; i < MANY; i++)
+		EXPECT(t_unlink(long_name(path, "/mnt/b", i, 'x')), 0);
+	EXPECT(t_rmdir("/mnt/b"), 0);
+}
+
 static void
 attributes_are_kept(void)
 {
@@ -711,7 +1003,7 @@ a_death_at_every_step_is_not_seen(void)
 		CHECK(faults.die_in == 0 || server_deaths == deaths);
 	} while (server_deaths != deaths);
 	faults.die_in = 0;
-	CHECK(at > 30);
+	CHECK(at > 20);
 	printf("    %u places\n", at - 2);
 }
 
@@ -739,6 +1031,8 @@ static const struct { const char *name; void (*run)(void); enum wants wants; } t
 	TEST(large_files_are_read_in_few_requests), TEST(sparse_files_have_holes), INSIDE(a_full_disk_is_told_to_write),
 	INSIDE(lost_writes_are_told_once_to_each_descriptor), INSIDE(failed_reads_are_tried_again),
 	INSIDE(files_without_names_live_until_they_are_closed), TEST(listings_go_on_after_names_went),
+	TEST(what_was_listed_is_kept), TEST(places_in_a_listing_stay), TEST(listings_agree_whatever_happens_in_between),
+	TEST(what_is_kept_of_directories_is_bounded),
 	TEST(attributes_are_kept), TEST(a_read_only_mount_stays_so), INSIDE(fsynced_bytes_are_on_the_disk),
 	TEST(more_than_the_memory_can_be_written_and_read), DEATHS(a_death_at_every_step_is_not_seen),
 	DEATHS(two_deaths_in_a_row_are_not_seen), TEST(a_model_agrees_whatever_the_server_does),
