@@ -8,6 +8,9 @@
  * page left goes back to the allocator, and only then is it memory for
  * anything else: that is what "lent" costs.  Under real need heat is no excuse.
  *
+ * What else caches may give (reclaim_register) is asked for before chunks are
+ * emptied, if it was not used lately, and when no chunk came free, if it was.
+ *
  * A page's mapping is read without a lock; a reference on its inode, taken in
  * a read section, makes it safe (inodes are freed through grace_free).
  */

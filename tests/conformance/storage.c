@@ -351,6 +351,107 @@ renames_replace_and_exchange(void)
 	EQUAL(stat("e/a", &st), 0);
 }
 
+enum { NAMES = 600 };
+
+/* Which of n0, n1 … a listing from here on shows: none twice, each with its inode. */
+static void
+list_names(DIR *d, int seen[NAMES])
+{
+	struct dirent *e;
+	struct stat st;
+
+	while ((e = readdir(d)) != NULL) {
+		if (e->d_name[0] == '.')
+			continue;
+		int i = atoi(e->d_name + 1);
+
+		REQUIRE(e->d_name[0] == 'n' && i >= 0 && i < NAMES);
+		EQUAL(seen[i]++, 0);
+		EQUAL(lstat(e->d_name, &st), 0);
+		EQUAL(e->d_ino, st.st_ino);
+		EQUAL(e->d_type, S_ISDIR(st.st_mode) ? DT_DIR : S_ISLNK(st.st_mode) ? DT_LNK : DT_REG);
+	}
+}
+
+/* 0 to 299 are there, then 300 to 399 come, 0 to 99 go, and 100 to 149 become 450 to 499. */
+static void
+change_names(void)
+{
+	char name[16], to[16];
+
+	for (int i = 0; i < 150; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		snprintf(to, sizeof(to), "n%d", i < 100 ? 300 + i : 350 + i);
+		if (i >= 100)
+			EQUAL(rename(name, to), 0);
+		else
+			EQUAL(i % 3 == 0 ? mkdir(to, 0755) : i % 3 == 1 ? symlink("none", to) : mknod(to, S_IFREG | 0644, 0), 0);
+		if (i < 100)
+			EQUAL(unlink(name), 0);
+	}
+}
+
+static int is_there(int i) { return (i >= 150 && i < 400) || (i >= 450 && i < 500); }
+
+static void
+listings_follow_changes(void)
+{
+	int seen[NAMES] = { 0 }, again[NAMES] = { 0 };
+	char name[16], next[256];
+	struct dirent *e;
+	long place = 0;
+	DIR *d, *other;
+
+	in_new_folder();
+	other = opendir(".");
+	list_names(other, again);		/* listed while it is empty */
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		close(create(name));
+		EQUAL(again[i], 0);
+	}
+	d = opendir(".");
+	for (int i = 0; i < 120; i++) {
+		REQUIRE((e = readdir(d)) != NULL);
+		if (e->d_name[0] == 'n')
+			seen[atoi(e->d_name + 1)]++;
+	}
+	/* A place whose next name stays. */
+	do {
+		place = telldir(d);
+		REQUIRE((e = readdir(d)) != NULL);
+		if (e->d_name[0] == 'n')
+			seen[atoi(e->d_name + 1)]++;
+	} while (e->d_name[0] != 'n' || atoi(e->d_name + 1) < 150);
+	snprintf(next, sizeof(next), "%s", e->d_name);
+	change_names();
+	/* What was read ahead may be gone: only the count says something here. */
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] == 'n')
+			EQUAL(seen[atoi(e->d_name + 1)]++, 0);
+	for (int i = 150; i < 300; i++)
+		EQUAL(seen[i], 1);
+	rewinddir(other);
+	list_names(other, again);
+	for (int i = 0; i < NAMES; i++)
+		EQUAL(again[i], is_there(i));
+	rewinddir(d);
+	memset(again, 0, sizeof(again));
+	list_names(d, again);
+	for (int i = 0; i < NAMES; i++)
+		EQUAL(again[i], is_there(i));
+	/* On a disk the order is by hash: names come and go between others, and a place stays. */
+	if (on_disk(dirfd(d))) {
+		seekdir(d, place);
+		do
+			REQUIRE((e = readdir(d)) != NULL);
+		while (atoi(e->d_name + 1) >= 300);
+		EQUAL(strcmp(e->d_name, next), 0);
+	}
+	closedir(d);
+	closedir(other);
+}
+
 static void
 programs_start_from_the_disk(void)
 {
@@ -377,4 +478,4 @@ TESTS(TEST(a_large_file_reads_back), TEST(many_small_files), TEST(mappings_and_c
     TEST(behind_the_end_is_a_bus_error), TEST(private_mappings_keep_their_changes),
     TEST(cut_and_grown_files_have_zeros), TEST(holes_are_found_and_made), TEST(files_without_names_live_on),
     TEST(synchronous_and_direct_writes), TEST(attributes_of_files), TEST(renames_replace_and_exchange),
-    TEST(programs_start_from_the_disk));
+    TEST(listings_follow_changes), TEST(programs_start_from_the_disk));
