@@ -157,9 +157,17 @@ PULSE = ("(most=0; while [ ! -e /dev/shm/stop ]; do read a b < /proc/uptime; ech
     "[ $w -gt $most ] && most=$w; done; echo $most > /dev/shm/most) &")
 
 
-def survive_kills(start, victim, kills):
+def was_killed(m, victim, kills):
+	"""How often it was started again; the log may have cut a line or two."""
+	killed = m.output.count(f"{victim}: killed by chaos".encode())
+	again = m.output.count(f"{victim}: running again".encode())
+	check(killed >= kills * 3 // 4 and again >= killed * 9 // 10 - 1, f"{killed} kills, {again} starts")
+	return again
+
+
+def survive_kills(start, victim, kills, disk="nvme"):
 	path = writable(f"chaos chaos-slow chaos-{victim} chaos-{kills}")
-	m = start(path, CPUS=4, SNAPSHOT=0)
+	m = start(path, CPUS=4, SNAPSHOT=0, DISK=disk)
 	m.login()
 	on_disk(m)
 	files = m.sh(PREPARE % (200 if LONG else 16), guard=600).split()[-1]
@@ -172,10 +180,25 @@ def survive_kills(start, victim, kills):
 	m.sh("touch /dev/shm/stop; wait", guard=300)
 	m.sh("test ! -e /dev/shm/bad")	# a write or an fsync failed
 	most = int(m.sh("cat /dev/shm/most").split()[-1])
-	killed = m.output.count(f"{victim}: killed by chaos".encode())
-	again = m.output.count(f"{victim}: running again".encode())
-	print(f"    {killed} kills, {again} starts, {rounds} rounds of {files} files, longest pause {most * 10} ms")
-	check(killed >= kills * 3 // 4 and again >= killed - 1, "kills without a new start")
+	again = was_killed(m, victim, kills)
+	print(f"    {kills} kills, {again} starts, {rounds} rounds of {files} files, longest pause {most * 10} ms")
+	end(m, path)
+
+
+def compile_under_kills(start, victim, kills, disk="nvme", pace="chaos-slow"):
+	"""Processes that work like compilers, each of whose calls and bytes is checked (conformance/compiling.c)."""
+	path = writable(f"chaos {pace} chaos-{victim} chaos-{kills}")
+	m = start(path, CPUS=4, SNAPSHOT=0, DISK=disk)
+	m.login()
+	on_disk(m)
+	m.sh("mkdir /root/c")
+	m.sh("/usr/lib/tests/compiling /root/c 4 /dev/shm/stop > /dev/shm/compiled 2>&1 &")
+	m.expect(f"chaos: {kills} kills", guard=60 + 10 * kills)
+	m.sh("touch /dev/shm/stop; wait", guard=300)
+	text = m.sh("cat /dev/shm/compiled")
+	again = was_killed(m, victim, kills)
+	print(f"    {kills} kills, {again} starts; {text.split(chr(10))[-1]}")
+	check(re.search(r"(?m)^[1-9]\d* rounds, [1-9]\d* files, 0 failed,", text), text)
 	end(m, path)
 
 
@@ -191,10 +214,42 @@ def killing_devmgr_loses_nothing(start):
 	survive_kills(start, "devmgr", 100 if LONG else 12)
 
 
+def killing_the_virtio_driver_loses_nothing(start):
+	survive_kills(start, "vda", 100 if LONG else 6, "virtio")
+
+
+def killing_the_file_server_over_an_sd_card_loses_nothing(start):
+	compile_under_kills(start, "fs", 100 if LONG else 6, "sd")
+
+
+def killing_the_sd_driver_loses_nothing(start):
+	compile_under_kills(start, "mmc0", 100 if LONG else 6, "sd")
+
+
+# Every 0.2 s on average: many hit a server that is still recovering.
+def killing_the_file_server_as_it_recovers_loses_nothing(start):
+	compile_under_kills(start, "fs", 200 if LONG else 40, pace="chaos-late")
+
+
+def compilers_survive_a_disk_driver(start):
+	compile_under_kills(start, "nvme0", 100)
+
+
+def compilers_survive_a_file_server(start):
+	compile_under_kills(start, "fs", 100)
+
+
+def compilers_survive_devmgr(start):
+	compile_under_kills(start, "devmgr", 100)
+
+
 TESTS = [
 	root_on_nvme_survives_a_reboot, root_on_virtio_survives_a_reboot, root_on_an_sd_card_survives_a_reboot,
 	synced_files_survive_a_power_cut, root_grows_to_the_disk, a_full_disk_says_so,
 	killing_the_disk_driver_loses_nothing, killing_the_file_server_loses_nothing, killing_devmgr_loses_nothing,
+	killing_the_virtio_driver_loses_nothing, killing_the_file_server_over_an_sd_card_loses_nothing,
+	killing_the_sd_driver_loses_nothing, killing_the_file_server_as_it_recovers_loses_nothing,
 ]
 if LONG:		# minutes to build
 	TESTS.append(an_sd_card_alone_starts_the_system)
+	TESTS += [compilers_survive_a_disk_driver, compilers_survive_a_file_server, compilers_survive_devmgr]

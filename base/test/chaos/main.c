@@ -8,7 +8,8 @@
  * Without `always` it ends at once, unless the boot slot's command line has the
  * word `chaos`: one bundle serves the tests that want it and those that do not.
  * Words of the command line `chaos-NAME` choose among what it may kill, `chaos-NUMBER`
- * is another COUNT, `chaos-slow` makes all times ten times as long.
+ * is another COUNT.  `chaos-slow` makes the times between kills ten times as long, and
+ * AFTER three times; `chaos-late` makes only AFTER so.
  * Its last line, "chaos: N kills", is what the boot test waits for.
  */
 #include <tessera/runtime.h>
@@ -101,7 +102,9 @@ component_main(const struct component_info *info)
 		return 0;
 	read_args(info->args, args);
 	args[ARG_COUNT] = count_of(info, args[ARG_COUNT]);
-	for (unsigned i = ARG_AFTER; cmdline_option("chaos-slow") && i < ARGS; i++)
+	if (cmdline_option("chaos-slow") || cmdline_option("chaos-late"))
+		args[ARG_AFTER] *= 3;
+	for (unsigned i = ARG_MIN; cmdline_option("chaos-slow") && i < ARGS; i++)
 		args[i] *= 10;
 	victim_count = choose(info, victims);
 	if (victim_count == 0 || args[ARG_MAX] < args[ARG_MIN]) {
