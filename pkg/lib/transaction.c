@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,7 +47,9 @@ struct run {
 	int64_t seq;			/* of the pending list */
 	sqlite3_stmt *pend;
 	dev_t device;
-	bool plain_stage;		/* what root makes there is root's and its group's */
+	bool plain_stage;		/* what is made there has the mode it was made with */
+	bool plain_group;		/* and, made by root, root's group */
+	mode_t mask;			/* the process's umask */
 	struct list triggers;		/* that fire */
 	bool in_memory;			/* the content of the entry at work is in text */
 	struct buffer text;
@@ -158,14 +161,26 @@ check_above(struct run *t, const struct arrival *a)
 	return status;
 }
 
+static bool
+same_folder(const char *a, const char *b)
+{
+	const char *slash = strrchr(a, '/');
+	size_t n = slash ? (size_t)(slash - a) + 1 : 0;
+
+	return strncmp(a, b, n) == 0 && strchr(b + n, '/') == NULL;
+}
+
 /* Two new packages may share folders, nothing else. */
 static int
 check_among_new(struct run *t)
 {
 	int status = 0;
 
-	for (size_t i = 0; i < t->count && status == 0; i++)
-		status = check_above(t, &t->arrivals[i]);
+	/* Those of one folder follow each other, so what is above them is looked at once. */
+	for (size_t i = 0; i < t->count && status == 0; i++) {
+		if (i == 0 || !same_folder(t->arrivals[i].e->path, t->arrivals[i - 1].e->path))
+			status = check_above(t, &t->arrivals[i]);
+	}
 	if (status != 0)
 		return status;
 	for (size_t i = 1; i < t->count; i++) {
@@ -356,7 +371,10 @@ check_all(struct run *t)
 	if (fstat(t->r->stage_fd, &st) != 0)
 		return fault_errno(t->f, "cannot read %s/var/lib/pkg/stage", t->r->path);
 	t->device = st.st_dev;
-	t->plain_stage = (st.st_mode & S_ISGID) == 0 && getegid() == 0;
+	t->plain_stage = fgetxattr(t->r->stage_fd, "system.posix_acl_default", NULL, 0) < 0;
+	t->plain_group = (st.st_mode & S_ISGID) == 0 && getegid() == 0;
+	t->mask = umask(0);
+	umask(t->mask);
 	collect_arrivals(t);
 	status = check_among_new(t);
 	if (status == 0)
@@ -390,6 +408,13 @@ pend(struct run *t, const char *op, const char *path, int64_t stage, const struc
 	return result == SQLITE_DONE ? 0 : db_error(t->r, t->f);
 }
 
+/* Whether open gives the file its mode already. */
+static bool
+made_right(const struct run *t, const struct entry *e)
+{
+	return t->plain_stage && e->mode <= 0777 && (e->mode & t->mask) == 0;
+}
+
 /* Mode, owner and date of a staged file, before its first flush. */
 static int
 dress(struct run *t, int fd, const struct entry *e, uint64_t date)
@@ -397,11 +422,11 @@ dress(struct run *t, int fd, const struct entry *e, uint64_t date)
 	struct timespec times[2] = {{.tv_sec = (time_t)date}, {.tv_sec = (time_t)date}};
 
 	/* Without privileges the files are ours; the database knows the owner. */
-	bool ours = t->plain_stage && e->uid == 0 && e->gid == 0;
+	bool ours = t->plain_group && e->uid == 0 && e->gid == 0;
 
 	if (t->r->privileged && !ours && fchown(fd, e->uid, e->gid) != 0)
 		return fault_errno(t->f, "cannot give the new /%s to its owner", e->path);
-	if (fchmod(fd, e->mode) != 0 || futimens(fd, times) != 0)
+	if ((!made_right(t, e) && fchmod(fd, e->mode) != 0) || futimens(fd, times) != 0)
 		return fault_errno(t->f, "cannot set the mode of the new /%s", e->path);
 	return 0;
 }
@@ -420,7 +445,8 @@ take_content(struct run *t, const struct step *s, const struct entry *e, int fd)
 static int
 stage_file(struct run *t, const struct step *s, const struct entry *e, const char *number)
 {
-	int fd = openat(t->r->stage_fd, number, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = openat(t->r->stage_fd, number, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	    made_right(t, e) ? e->mode : 0600);
 
 	if (fd < 0)
 		return fault_errno(t->f, "cannot make a file in %s/var/lib/pkg/stage", t->r->path);
@@ -439,7 +465,7 @@ stage_link(struct run *t, const struct step *s, const struct entry *e, const cha
 	struct timespec times[2] = {{.tv_sec = (time_t)s->new->date}, {.tv_sec = (time_t)s->new->date}};
 
 	if (symlinkat(e->target, t->r->stage_fd, number) != 0 ||
-	    (t->r->privileged && !(t->plain_stage && e->uid == 0 && e->gid == 0) && fchownat(t->r->stage_fd, number, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) != 0) ||
+	    (t->r->privileged && !(t->plain_group && e->uid == 0 && e->gid == 0) && fchownat(t->r->stage_fd, number, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) != 0) ||
 	    utimensat(t->r->stage_fd, number, times, AT_SYMLINK_NOFOLLOW) != 0)
 		return fault_errno(t->f, "cannot make the new link /%s", e->path);
 	return 0;

@@ -25,11 +25,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
 			busy += 1
 			log.write(f"{self.path} {first} {busy}\n")
 			log.flush()
+		self.counted = True
 		try:
 			self.answer(first)
 		finally:
-			with lock:
-				busy -= 1
+			self.leave()
+
+	def leave(self):
+		"""Before the client can know that it has all."""
+		global busy
+		with lock:
+			busy -= self.counted
+		self.counted = False
 
 	def answer(self, first):
 		try:
@@ -50,6 +57,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 			for at in range(first, len(data), 65536):
 				if "slow" in modes:
 					time.sleep(1)
+				if at + 65536 >= len(data):
+					self.leave()
 				self.wfile.write(data[at:at + 65536])
 				self.wfile.flush()
 		except OSError:
