@@ -31,7 +31,7 @@ CHECKS := $(patsubst %/Makefile,%,$(shell find kernel boot base drivers linuxabi
 
 .PHONY: all image run test test-long bench lint format clean distclean help deps headers sources \
 	kernel boot tools linuxabi ports root linux-programs test-image $(LIBRARIES) $(COMPONENTS) \
-	$(addprefix linux/,$(LINUX_DIRS)) $(addprefix check/,$(CHECKS)) check editors disk
+	$(addprefix linux/,$(LINUX_DIRS)) $(addprefix check/,$(CHECKS)) check editors disk symbolize
 .DEFAULT_GOAL := all
 
 all: image base/libc editors
@@ -46,11 +46,12 @@ help:
 #: make check      host tests only;  make -C FOLDER check: one folder's
 #: make bench      instructions per operation (LINUX=1: beside Debian's Linux kernel)
 #: make lint       both compilers, analysers, style;  make format: clang-format on changed lines
+#: make symbolize  a crash report (LOG=file, or pasted) with names for its addresses
 #: make clean      removes build/ but for built ports;  make distclean: removes build/
 #:
 #: CONFIG=release|debug (or DEBUG=1)  TOOLCHAIN=gcc|clang  JOBS=n  V=1 shows commands
 #: make run also takes CPUS=4 MEM=1G CPU=cortex-a72|cortex-a76|max FIRMWARE=edk2|uboot
-#:   ACPI=on|off IMAGE=file DISK=nvme|virtio|sd (what the image is) DISK2=file (a second disk)
+#:   ACPI=on|off IMAGE=file DISK=nvme|virtio|sd|card (what the image is) DISK2=file (a second disk)
 #:   GDB=1 QEMU_EXTRA="…"
 
 # ---- what the build needs from Debian -----------------------------------------
@@ -175,6 +176,9 @@ lint: | deps
 format:
 	@.mk/deps test
 	@git diff -U0 --no-color --relative HEAD -- '*.c' '*.h' | clang-format-diff -p1 -i
+
+symbolize:
+	@.mk/symbolize $(CONFIG) $(LOG)
 
 # ---- for editors --------------------------------------------------------------
 

@@ -598,6 +598,16 @@ build(struct component *c, const struct elf_image *image)
 }
 
 enum error
+component_stack(const struct component *c, uint64_t address, uint64_t *words, unsigned count)
+{
+	uint64_t bytes = count * sizeof *words, bottom = COMPONENT_STACK_TOP - STACK_PAGES * PAGE;
+
+	if (c->conf->world || address % 8 != 0 || address < bottom || address > COMPONENT_STACK_TOP - bytes)
+		return ERR_RANGE;
+	return frame_read(c->made.parts + PART_STACK, address - bottom, words, bytes);
+}
+
+enum error
 component_build(struct component *c)
 {
 	const void *bytes = (const uint8_t *)tessera.bundle + c->image->offset;

@@ -183,6 +183,8 @@ uint64_t memory_left(void);
 /* Fill pieces with all memory that is left, in pieces of at least 2 MiB. */
 enum error memory_carve_rest(struct piece *pieces, unsigned *count, unsigned room);
 enum error frame_write(uint32_t frame, uint64_t offset, const void *bytes, uint64_t count);
+/* Few bytes: within one page, or INIT_WINDOW_BYTES from the start of one. */
+enum error frame_read(uint32_t frame, uint64_t offset, void *to, uint64_t count);
 enum error device_frame(uint64_t base, uint64_t bytes, uint32_t slot, uint64_t *offset);
 /* A Frame of init's that covers the device page at `at`, and where it is in it. */
 enum error device_block(uint64_t at, uint32_t *frame, uint64_t *offset, uint64_t *bytes_left);
@@ -205,6 +207,8 @@ struct component *channel_end(int index);
 enum error component_prepare(struct component *c);
 enum error component_build(struct component *c);
 enum error component_start_threads(struct component *c);
+/* Words of the stack of a component that is no world; ERR_RANGE: they are not on it. */
+enum error component_stack(const struct component *c, uint64_t address, uint64_t *words, unsigned count);
 void component_destroy(struct component *c);
 enum error make(struct component *c, const char *what, enum object_type type, unsigned size_bits,
     uint32_t slot);

@@ -152,27 +152,53 @@ memory_carve_rest(struct piece *pieces, unsigned *count, unsigned room)
 	return e;
 }
 
+/* Map the pages of a Frame that hold [offset, offset + count); *place: where. */
 static enum error
-window_write(uint32_t frame, uint64_t offset, const uint8_t *bytes, uint64_t count)
+window_open(uint32_t frame, uint64_t offset, uint64_t count, unsigned rights, uint8_t **place)
 {
 	uint64_t page = offset & ~(uint64_t)(PAGE - 1);
 	uint64_t pages = round_up(offset + count, PAGE) - page;
-	uint8_t *to = (uint8_t *)INIT_WINDOW_VADDR + (offset - page);
 	enum error e;
 
-	e = cnode_mint_frame(INIT_SLOT_CNODE, window_slot, 0, frame, RIGHT_READ | RIGHT_WRITE, page,
-	    pages);
+	*place = (uint8_t *)INIT_WINDOW_VADDR + (offset - page);
+	e = cnode_mint_frame(INIT_SLOT_CNODE, window_slot, 0, frame, rights, page, pages);
 	if (e != OK)
 		return e;
-	e = frame_map(window_slot, INIT_SLOT_VSPACE, INIT_WINDOW_VADDR, RIGHT_READ | RIGHT_WRITE,
-	    MAP_NORMAL);
-	if (e == OK) {
-		memcpy(to, bytes, count);
-		/* A VCPU starts with its caches off. */
-		dcache_clean(to, count);
-	}
-	cnode_delete(INIT_SLOT_CNODE, window_slot);
+	e = frame_map(window_slot, INIT_SLOT_VSPACE, INIT_WINDOW_VADDR, rights, MAP_NORMAL);
+	if (e != OK)
+		cnode_delete(INIT_SLOT_CNODE, window_slot);
 	return e;
+}
+
+static enum error
+window_write(uint32_t frame, uint64_t offset, const uint8_t *bytes, uint64_t count)
+{
+	uint8_t *to;
+	enum error e = window_open(frame, offset, count, RIGHT_READ | RIGHT_WRITE, &to);
+
+	if (e != OK)
+		return e;
+	memcpy(to, bytes, count);
+	/* A VCPU starts with its caches off. */
+	dcache_clean(to, count);
+	cnode_delete(INIT_SLOT_CNODE, window_slot);
+	return OK;
+}
+
+enum error
+frame_read(uint32_t frame, uint64_t offset, void *to, uint64_t count)
+{
+	uint8_t *from;
+	enum error e;
+
+	if (count > INIT_WINDOW_BYTES - (offset & (PAGE - 1)))
+		return ERR_RANGE;
+	e = window_open(frame, offset, count, RIGHT_READ, &from);
+	if (e != OK)
+		return e;
+	memcpy(to, from, count);
+	cnode_delete(INIT_SLOT_CNODE, window_slot);
+	return OK;
 }
 
 enum error

@@ -105,6 +105,8 @@ fault_kind(uint32_t label)
 	}
 }
 
+enum { REG_FP = 29, CALLERS_MAX = 16 };
+
 /* What the class and syndrome in ESR say, in a word (DDI 0487 D19.2.37). */
 static const char *
 fault_detail(uint32_t label, uint64_t esr)
@@ -123,6 +125,28 @@ fault_detail(uint32_t label, uint64_t esr)
 	case 0x3c: return "breakpoint instruction";
 	default: return "";
 	}
+}
+
+/*
+ * Where it was called from: the frame records from x29 upwards (AAPCS64 6.4.6).  They are
+ * what the component says, so each has to lie above the last one.
+ */
+static void
+report_callers(const struct component *c, uint64_t fp)
+{
+	uint64_t record[2], last = 0;
+	char line[240];
+	size_t n = format(line, sizeof line, "  called from");
+
+	for (unsigned i = 0; i < CALLERS_MAX && fp > last && component_stack(c, fp, record, 2) == OK; i++) {
+		if (record[1] == 0)
+			break;
+		n += format(line + n, sizeof line - n, " %llx", (unsigned long long)record[1]);
+		last = fp;
+		fp = record[0];
+	}
+	if (last != 0)
+		say(LOG_WARNING "%s", line);
 }
 
 static void
@@ -148,6 +172,7 @@ report_registers(const struct component *c, unsigned thread)
 	}
 	say(LOG_WARNING "  sp  %016llx  pc  %016llx  pstate %08llx", (unsigned long long)r[REG_SP],
 	    (unsigned long long)r[REG_PC], (unsigned long long)r[REG_PSTATE]);
+	report_callers(c, r[REG_FP]);
 }
 
 static void
