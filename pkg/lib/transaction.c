@@ -890,10 +890,20 @@ forget_pristine(struct run *t)
 	return 0;
 }
 
+/* Now, unless an image is made: the same packages then make the same database. */
+static int64_t
+record_time(void)
+{
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+	uint64_t at = 0;
+
+	return epoch != NULL && number_parse(epoch, 10, 1ULL << 40, &at) ? (int64_t)at : (int64_t)time(NULL);
+}
+
 static int
 record(struct run *t, const char *command)
 {
-	int64_t now = (int64_t)time(NULL);
+	int64_t now = record_time();
 	int status = sql_run(t->r, t->f, "INSERT INTO history(time, command) VALUES(?,?)", "is", now, command);
 	int64_t id = sqlite3_last_insert_rowid(t->r->db);
 
