@@ -30,7 +30,7 @@ CHECKS := $(patsubst %/Makefile,%,$(shell find kernel boot base drivers linuxabi
 	xargs grep -lE '^KIND *:?= *host-(test|fuzz)$$' | sort))
 
 .PHONY: all image run test test-long bench lint format clean distclean help deps headers sources \
-	kernel boot tools linuxabi ports root linux-programs test-image $(LIBRARIES) $(COMPONENTS) \
+	kernel boot tools linuxabi ports packages root linux-programs test-image $(LIBRARIES) $(COMPONENTS) \
 	$(addprefix linux/,$(LINUX_DIRS)) $(addprefix check/,$(CHECKS)) check editors disk symbolize
 .DEFAULT_GOAL := all
 
@@ -47,8 +47,10 @@ help:
 #: make bench      instructions per operation (LINUX=1: beside Debian's Linux kernel)
 #: make lint       both compilers, analysers, style;  make format: clang-format on changed lines
 #: make symbolize  a crash report (LOG=file, or pasted) with names for its addresses
+#: make packages   all ports as signed packages, with an index, in build/ports/repo
 #: make clean      removes build/ but for built ports;  make distclean: removes build/
 #:
+#: PROFILE=minimal|default|dev (of image and run: what is on the root partition)
 #: CONFIG=release|debug (or DEBUG=1)  TOOLCHAIN=gcc|clang  JOBS=n  V=1 shows commands
 #: make run also takes CPUS=4 MEM=1G CPU=cortex-a72|cortex-a76|max FIRMWARE=edk2|uboot
 #:   ACPI=on|off IMAGE=file DISK=nvme|virtio|sd|card (what the image is) DISK2=file (a second disk)
@@ -92,6 +94,13 @@ linuxabi: | headers
 ports: | deps
 	$(Q)JOBS=$(JOBS) ports/build musl busybox
 
+# Every port; an image takes only what its profile names.
+packages: | deps headers
+	@.mk/deps packages
+	$(Q)$(MAKE) -C pkg/cmd CONFIG=release
+	$(Q)JOBS=$(JOBS) ports/build all
+	$(Q)ports/pack all
+
 linux-programs: $(addprefix linux/,$(LINUX_DIRS))
 $(addprefix linux/,$(LINUX_DIRS)): linux/%: | ports
 	$(Q)$(MAKE) -C $*
@@ -116,10 +125,19 @@ IMAGE_PARTS := kernel boot tools base/init base/console base/devmgr drivers/pl01
 
 # The parts decide for themselves whether they are up to date; what they made
 # decides whether bundle and image are.
-IMAGE_FILE := $(IMAGES)/tessera.img
+PROFILE ?= minimal
+ifneq ($(PROFILE),minimal)
+# Packages make its root partition; the archive in the bundle, which serves where
+# there is no such partition, stays the minimal one.
+ROOT_PROFILE := $(TOP)/build/images/$(PROFILE).cpio
+ROOT_FS := $(TOP)/build/images/$(PROFILE).ext4
+IMAGE_PARTS += packages
+endif
+IMAGE_FILE := $(IMAGES)/tessera$(patsubst %,-%,$(filter-out minimal,$(PROFILE))).img
 image: $(IMAGE_PARTS)
 	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) IMAGE=$(IMAGE_FILE) BUNDLE=$(IMAGES)/base.bundle \
-	    ROOT=$(ROOT) ROOT_FS=$(ROOT_FS) MEMBERS='$(MEMBERS)'
+	    ROOT=$(ROOT) ROOT_FS=$(ROOT_FS) MEMBERS='$(MEMBERS)' \
+	    $(if $(ROOT_PROFILE),PROFILE=$(PROFILE) ROOT_PROFILE=$(ROOT_PROFILE))
 
 # The same system with the programs that tests start, and chaos, which may kill
 # drivers: it does if the command line says so, the UART's in chaos.img.
@@ -138,7 +156,7 @@ test-image: image linux-programs base/test/chaos $(IMAGES)/test.conf
 # ---- running ------------------------------------------------------------------
 
 # A copy is booted, so that what the system writes does not change what was built.
-DISK_FILE := $(IMAGES)/disk.img
+DISK_FILE := $(patsubst $(IMAGES)/tessera%,$(IMAGES)/disk%,$(IMAGE_FILE))
 disk: image
 	@[ $(DISK_FILE) -nt $(IMAGE_FILE) ] || cp --sparse=always $(IMAGE_FILE) $(DISK_FILE)
 
