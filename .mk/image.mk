@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 #
-# Images, from parts that are built: ROOT, the root archive of PROFILE; ROOT_FS, an
-# ext4 file system of ROOT_MIB with the same content; BUNDLE of MEMBERS
-# (name=path …); IMAGE with kernel, loader, bundle and root partition.  A test image
-# has ROOT_TEST instead, the root archive with the programs of the folders LINUX.
+# Images, from parts that are built: ROOT, the root archive of the minimal profile;
+# ROOT_FS, an ext4 file system of ROOT_MIB with the same content or with that of
+# ROOT_PROFILE, PROFILE's; BUNDLE of MEMBERS (name=path …); IMAGE with kernel,
+# loader, bundle and root partition.  A test image has ROOT_TEST instead, the root
+# archive with the programs of the folders LINUX.
 # Read by a make that the top Makefile starts when the parts are there, so that
 # their times count.
 
@@ -31,7 +32,6 @@ $(BUNDLE): $(MEMBER_FILES) $(TOOLS)/mkbundle $(BUNDLE).members
 	@$(TOOLS)/mkbundle -o $@.new $(MEMBERS) && mv $@.new $@
 
 # What a root archive is made of; a port that was built again has a new `current`.
-PROFILE ?= minimal
 ROOT_PARTS := images/mkroot $(wildcard images/*.profile) $(shell find images/root) \
 	$(wildcard build/ports/*/current)
 root: $(ROOT)
@@ -40,6 +40,13 @@ root: $(ROOT)
 
 ifneq ($(ROOT),)
 $(ROOT): $(ROOT_PARTS)
+	$(SAY) ROOT '$(short)'
+	@mkdir -p $(@D)
+	@images/mkroot minimal $@
+endif
+
+ifneq ($(ROOT_PROFILE),)
+$(ROOT_PROFILE): $(ROOT_PARTS) build/ports/repo/index.zst
 	$(SAY) ROOT '$(short)'
 	@mkdir -p $(@D)
 	@images/mkroot $(PROFILE) $@
@@ -51,11 +58,11 @@ $(ROOT_TEST): $(PROGRAMS) $(ROOT_PARTS)
 	$(SAY) ROOT '$(short)'
 	@rm -rf $@.tests && mkdir -p $@.tests/usr/lib/tests
 	@for p in $(PROGRAMS); do cp $$p $@.tests/usr/lib/tests/; done
-	@images/mkroot $(PROFILE) $@ $@.tests && rm -rf $@.tests
+	@images/mkroot minimal $@ $@.tests && rm -rf $@.tests
 endif
 
 # The root partition.  It grows with its disk, so it is small here.
 ROOT_MIB ?= 512
-$(ROOT_FS): $(if $(ROOT_TEST),$(ROOT_TEST),$(ROOT)) images/mkext4
+$(ROOT_FS): $(or $(ROOT_TEST),$(ROOT_PROFILE),$(ROOT)) images/mkext4
 	$(SAY) EXT4 '$(short)'
 	@images/mkext4 $< $@ $(ROOT_MIB)
