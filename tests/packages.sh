@@ -58,7 +58,7 @@ archive()
 bash_works()
 {
 	bash -c 'declare -A h=([a]=1 [b]=2); x=(p q r); [[ ${x[-1]} == r && ${h[b]} -eq 2 ]] &&
-	    diff <(echo one) <(echo one) && echo $((${#x[@]} + 2))' | grep -q '^5$'
+	    echo $((${#x[@]} + 2))' | grep -q '^5$'
 }
 
 less_works()
@@ -88,6 +88,8 @@ fat_works()
 says busybox BusyBox busybox
 try toybox-sum sh -c '[ "$(toybox sha256sum <text)" = "$(busybox sha256sum <text)" ]'
 try bash bash_works
+# Opens a pipe by /dev/fd.
+try bash-substitutes-processes timeout 30 bash -c 'diff <(echo one) <(echo one)'
 says nano 'GNU nano, version 8' nano --version
 try less less_works
 try xz roundtrip 'xz -c' 'xz -dc'
