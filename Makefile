@@ -44,7 +44,7 @@ help:
 #: make run        boots it in QEMU, serial console on this terminal (Ctrl-A X leaves)
 #: make test       all tests within about 35 minutes;  make test-long: the long forms
 #: make check      host tests only;  make -C FOLDER check: one folder's
-#: make bench      instructions per operation (LINUX=1: beside Debian's Linux kernel)
+#: make bench      instructions per operation and the storage lines (LINUX=1: beside Debian's Linux kernel)
 #: make lint       both compilers, analysers, style;  make format: clang-format on changed lines
 #: make symbolize  a crash report (LOG=file, or pasted) with names for its addresses
 #: make packages   all ports as signed packages, with an index, in build/ports/repo
