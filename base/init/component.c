@@ -24,7 +24,7 @@ enum {
 	PARTS,
 	DEVICE_BIT_FIRST = 32,
 	INFO_RIGHTS = RIGHT_READ,
-	ATTIC_SLOTS = 48,		/* channels, registers, log, keep, DMA memory */
+	ATTIC_SLOTS = 48,		/* channels, registers, log, keep, usage, DMA memory */
 	CONFIG_SLOTS = 64,		/* pieces of configuration spaces */
 };
 
@@ -357,6 +357,7 @@ map_heap(struct component *c, struct component_info *info)
 	}
 	info->heap_base = COMPONENT_HEAP_BASE;
 	info->heap_size = vaddr - COMPONENT_HEAP_BASE;
+	usage_built(c, info->heap_size);
 	return lend_heap(c, pieces);
 }
 
@@ -453,6 +454,9 @@ give_all(struct component *c, struct component_info *info)
 		e = give_mapped(c, c->keep, 0, PAGE, COMPONENT_KEEP_VADDR,
 		    RIGHT_READ | RIGHT_WRITE, MAP_NORMAL);
 	info->keep = COMPONENT_KEEP_VADDR;
+	if (e == OK)
+		e = usage_give(c, COMPONENT_USAGE_VADDR);
+	info->usage = COMPONENT_USAGE_VADDR;
 	return e;
 }
 

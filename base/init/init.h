@@ -46,7 +46,8 @@ enum {
 /* Addresses of init's own, beside those of abi.h. */
 #define INIT_WINDOW_VADDR	0x30000000UL	/* where Frames are mapped to be written */
 #define INIT_WINDOW_BYTES	0x00100000UL
-#define INIT_CHANNEL_VADDR	0x30100000UL	/* all channel Frames, one after the other */
+#define INIT_USAGE_VADDR	0x30100000UL	/* proto/usage.h */
+#define INIT_CHANNEL_VADDR	0x30120000UL	/* all channel Frames, one after the other */
 
 enum component_state {
 	STATE_ABSENT,		/* not on this machine, or could not be built */
@@ -180,6 +181,7 @@ uint32_t slots_take(unsigned count);
 enum error memory_start(void);
 enum error memory_carve(enum object_type type, unsigned size_bits, uint32_t slot);
 uint64_t memory_left(void);
+uint64_t memory_used(void);	/* by budgets, channels, init's own objects; with what alignment costs */
 /* Fill pieces with all memory that is left, in pieces of at least 2 MiB. */
 enum error memory_carve_rest(struct piece *pieces, unsigned *count, unsigned room);
 enum error frame_write(uint32_t frame, uint64_t offset, const void *bytes, uint64_t count);
@@ -226,6 +228,14 @@ enum error thread_make(struct component *c, unsigned i, uint32_t ipc_frame, uint
 /* world.c */
 enum error world_prepare(struct component *c);
 enum error world_build(struct component *c);
+
+/* usage.c */
+enum error usage_make(void);
+uint32_t usage_count(void);		/* pages */
+void usage_built(const struct component *c, uint64_t heap);
+/* Lend a component its page, to be written; a world all pages, to be read. */
+enum error usage_give(struct component *c, uint64_t vaddr);
+enum error usage_give_all(struct component *c, uint64_t ipa);
 
 /* supervise.c */
 uint64_t badge_of(unsigned index, unsigned thread);

@@ -181,6 +181,8 @@ component_start(const struct init_info *info)
 	find_facts(info);
 	read_conf();
 	make_own();
+	if (usage_make() != OK)
+		stop("no memory to say how much memory is used");
 	prepare_pass(0);
 	prepare_pass(1);
 	if (channels_make() != OK)

@@ -110,6 +110,16 @@ memory_left(void)
 	return sum;
 }
 
+uint64_t
+memory_used(void)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < store_count; i++)
+		sum += stores[i].used;
+	return sum;
+}
+
 /* The largest naturally aligned piece at a store's watermark. */
 static unsigned
 store_next_bits(const struct store *s)

@@ -136,7 +136,7 @@ table_bits(const struct component *c, const struct bundle_entry *archive)
 
 	if (archive != NULL)
 		tables += archive->size / BLOCK + 2;
-	tables += channels_bytes(c) / BLOCK;
+	tables += channels_bytes(c) / BLOCK + c->conf->memory_usage;
 	return PAGE_BITS + log2_up(tables);
 }
 
@@ -250,6 +250,11 @@ give_channels(struct component *c, struct world_info *info)
 			e = give(c, bell, channel_end(ch->conf->server)->bell, RIGHT_WRITE,
 			    ch->server_bit);
 		ipa += ch->conf->size;
+	}
+	if (e == OK && c->conf->memory_usage) {
+		e = usage_give_all(c, ipa);
+		info->usage = ipa;
+		info->usage_count = usage_count();
 	}
 	return e;
 }
@@ -401,6 +406,8 @@ build(struct component *c, const struct elf_image *image)
 		e = make_vcpus(c, image->entry, &info);
 	if (e == OK)
 		e = frame_write(c->made.heap, info.info.base - WORLD_RAM_BASE, &info, sizeof info);
+	if (e == OK)
+		usage_built(c, ram_bytes(c));
 	return e;
 }
 

@@ -3,6 +3,7 @@
  * The start record and what can be looked up in it: channels, options, the
  * heap region.
  */
+#include <proto/usage.h>
 #include <tessera/runtime.h>
 
 const struct component_info *component;
@@ -62,6 +63,15 @@ channel_attach(const struct component_channel *c, struct stream_end *end)
 {
 	return c->address != 0 && stream_attach(end, (void *)c->address, c->size,
 	    c->role == CHANNEL_SERVER ? STREAM_SERVER : STREAM_CLIENT);
+}
+
+void
+heap_in_use(size_t bytes)
+{
+	struct memory_usage *u = (struct memory_usage *)component->usage;
+
+	if (u != NULL && bytes > u->heap_peak)
+		u->heap_peak = bytes;
 }
 
 void *

@@ -29,6 +29,7 @@ static const int64_t SECOND_NS = 1000000000;
 
 static struct pages heap;
 static bool heap_ready;
+static size_t heap_mapped;			/* bytes */
 
 /* ---- output ------------------------------------------------------------- */
 
@@ -89,7 +90,11 @@ sys_mmap(uint64_t bytes, long flags)
 	if ((flags & MAP_ANONYMOUS) == 0 || (flags & MAP_FIXED) != 0 || pages == NULL)
 		return -ENOMEM;
 	start = pages_map(pages, pages_of(bytes));
-	return start == NULL ? -ENOMEM : (long)start;
+	if (start == NULL)
+		return -ENOMEM;
+	heap_mapped += pages_of(bytes) * PAGES_PAGE;
+	heap_in_use(heap_mapped);
+	return (long)start;
 }
 
 static long
@@ -99,6 +104,7 @@ sys_munmap(void *start, uint64_t bytes)
 
 	if (pages == NULL || !pages_unmap(pages, start, pages_of(bytes)))
 		return -EINVAL;
+	heap_mapped -= pages_of(bytes) * PAGES_PAGE;
 	return 0;
 }
 

@@ -98,6 +98,7 @@ void pages_account(unsigned kind, long pages);
 
 uint64_t pages_total(void);
 uint64_t pages_free_count(void);
+uint64_t pages_peak(void);		/* most that were taken at once, those of the CPUs' stacks included */
 uint64_t pages_cached(void);		/* page cache and tmpfs */
 uint64_t pages_slab(void);
 uint64_t pages_anon(void);

@@ -48,4 +48,7 @@ struct world_info;
 void boot_stages_init(const struct world_info *);
 void boot_stages_end(void);
 
+/* /proc/tessera/memory (proc/memory.c). */
+void memory_usage_init(const struct world_info *);
+
 #endif

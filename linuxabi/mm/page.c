@@ -28,6 +28,7 @@ static struct {
 	struct list free[ORDERS];	/* heads of free blocks, by page->lru */
 	uint64_t free_pages;		/* in blocks */
 	uint64_t total;			/* ever given to the allocator */
+	uint64_t peak;			/* most of them that were taken at once */
 	uint64_t reserve;
 	uint64_t end;			/* page frame number behind the last */
 } zone;
@@ -116,6 +117,7 @@ block_take(unsigned order)
 		block_insert(p + (1UL << o), o);
 	}
 	zone.free_pages -= 1UL << order;
+	zone.peak = max(zone.peak, zone.total - zone.free_pages);
 	return p;
 }
 
@@ -367,6 +369,7 @@ pages_counter(unsigned kind)
 }
 
 uint64_t pages_total(void) { return zone.total; }
+uint64_t pages_peak(void) { return READ_ONCE(zone.peak); }
 uint64_t pages_cached(void) { return pages_counter(PAGES_CACHED); }
 uint64_t pages_slab(void) { return pages_counter(PAGES_SLAB); }
 uint64_t pages_anon(void) { return pages_counter(PAGES_ANON); }

@@ -195,7 +195,7 @@ def once(system, options="", at_prompt=None, at_end=None):
 
 
 def least(system, runs, **calls):
-	"""{line: the least of several boots}."""
+	"""{line: the least of several boots}; the first one calls what is to be called."""
 	best = {}
 	for _ in range(runs):
 		for name, values in once(system, **calls).items():
@@ -204,15 +204,48 @@ def least(system, runs, **calls):
 	return best
 
 
+# ---- memory ----
+
+def memory(m):
+	"""
+	{name: (budget, bytes taken)}: of components at most until now, of what a world uses
+	its RAM for now; of programs, by name, the most that each had in memory.
+	"""
+	taken = {}
+	for line in m.sh("cat /proc/tessera/memory").splitlines():
+		name, *numbers = line.split()
+		if len(numbers) == 1:
+			taken[name] = (None, int(numbers[0]))
+		else:
+			budget, made, _, peak, _ = (int(n) for n in numbers)
+			taken[name] = (budget, made + peak)
+	status = m.sh("cat /proc/[0-9]*/status | grep -E '^(Name|VmHWM)'")
+	for name, peak in re.findall(r"^Name:\s*(\S+)\nVmHWM:\s*(\d+) kB", status, re.M):
+		key = f"program.{name}"
+		taken[key] = (None, max(int(peak) * 1024, taken.get(key, (None, 0))[1]))
+	return taken
+
+
+def memory_table(at_prompt, at_end):
+	print(f"\n{'memory, KiB':<34} {'budget':>12} {'at prompt':>12} {'after disk':>12}")
+	for name in list(at_end) + [n for n in at_prompt if n not in at_end]:
+		budget = (at_end.get(name) or at_prompt[name])[0]
+		row = [t[name][1] / 1024 if name in t else None for t in (at_prompt, at_end)]
+		print(f"{name:<34} {'' if budget is None else f'{budget / 1024:,.0f}':>12}",
+		    *("" if v is None else f"{v:>12,.0f}" for v in row))
+
+
 def mean(ratios):
 	return math.exp(sum(math.log(r) for r in ratios) / len(ratios))
 
 
 def figures(linux):
-	"""(Tessera's lines, Linux's): {name: instructions}."""
+	"""Tessera's lines and Linux's, {name: instructions}, and memory() at the prompt and after the lines."""
+	at_prompt, at_end = {}, {}
 	prepare(linux)
-	ours = least("tessera", RUNS)
-	return ours, least("linux", RUNS) if linux else {}
+	ours = least("tessera", RUNS, at_prompt=lambda m: at_prompt.update(memory(m)),
+	    at_end=lambda m: at_end.update(memory(m)))
+	return ours, least("linux", RUNS) if linux else {}, (at_prompt, at_end)
 
 
 def table(ours, linux):

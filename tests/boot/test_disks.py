@@ -78,5 +78,28 @@ def a_killed_disk_driver_is_a_pause(start):
 	m.end()
 
 
-SHARED = [disks_are_listed, tools_know_the_disk, a_disk_keeps_what_is_written, a_new_file_system_is_recognised]
+def usage(m):
+	"""{component: (budget, made, heap, most of the heap in use, starts)} of /proc/tessera/memory."""
+	rows = [line.split() for line in m.sh("cat /proc/tessera/memory").splitlines()]
+	return {row[0]: tuple(int(n) for n in row[1:]) for row in rows if len(row) == 6}
+
+
+def each_component_says_how_much_memory_it_takes(m):
+	before = usage(m)
+	check({"uart", "console", "devmgr", "nvme0", "fs", "linux", "kernel", "init"} <= set(before), f"missing: {before}")
+	for name, (budget, made, heap, peak, starts) in before.items():
+		check(made <= budget and peak <= heap <= budget, f"{name}: more than its budget")
+		check((made != 0) == (starts != 0 or name in ("kernel", "bundle", "init")), f"{name}: made of nothing")
+	budget, _, _, peak, _ = before["fs"]
+	check(budget == 32 << 20 and peak != 0, f"fs: {before['fs']}")
+	ram = sum(row[0] for row in before.values())
+	total = int(m.sh("awk '/MemTotal/ { print $2 }' /proc/meminfo")) * 1024
+	check(total < ram <= 1 << 30, f"all budgets together: {ram} bytes")
+	m.sh("mkdir /root/usage && cd /root/usage && for i in $(seq 1 400); do mkdir d$i; done; cd; rm -r /root/usage; sync")
+	check(usage(m)["fs"][3] >= peak, "fs: its peak fell")
+	check(usage(m)["console"] == before["console"], "console changed")
+
+
+SHARED = [disks_are_listed, tools_know_the_disk, a_disk_keeps_what_is_written, a_new_file_system_is_recognised,
+    each_component_says_how_much_memory_it_takes]
 BOOTS = [a_killed_disk_driver_is_a_pause]

@@ -42,6 +42,7 @@ enum {
 #define COMPONENT_IPC_VADDR	0x10001000UL
 #define COMPONENT_KEEP_VADDR	0x10002000UL
 #define COMPONENT_HOSTS_VADDR	0x10003000UL	/* struct device_hosts, for devmgr (proto/device.h) */
+#define COMPONENT_USAGE_VADDR	0x10004000UL	/* its page of proto/usage.h */
 #define COMPONENT_LOG_VADDR	0x10010000UL	/* kernel log, where allowed */
 #define COMPONENT_HEAP_BASE	0x10100000UL
 #define COMPONENT_STACK_TOP	0x100f0000UL
@@ -176,6 +177,7 @@ struct component_info {
 	uint8_t root_part[16];		/* GUID of the root partition; zeros: none given */
 	char args[256];			/* from system.conf */
 	char cmdline[256];		/* of the boot slot */
+	uint64_t usage;			/* struct memory_usage (proto/usage.h), its own, to be written */
 	uint32_t was_killed;		/* 1: somebody with the authority ended the last life, not a fault of its own */
 	uint32_t reserved;
 };

@@ -110,6 +110,8 @@ struct world_info {
 	struct world_lend lend[WORLD_MAX_LEND];
 	struct world_range piece[WORLD_MAX_PIECES];	/* what each RAM Frame covers, in IPAs */
 	uint8_t root_part[16];			/* GUID of the root partition; zeros: none */
+	uint64_t usage;				/* USAGE_PAGEs of proto/usage.h, read only; 0: not allowed */
+	uint32_t usage_count, reserved;
 };
 
 #endif

@@ -74,6 +74,8 @@ size_t log_bytes(const void *bytes, size_t count);
 
 /* The component's heap region, all of it: who uses it divides it. */
 void *heap_region(size_t *bytes);
+/* So much of it is in use: the most that it ever was is published (proto/usage.h). */
+void heap_in_use(size_t bytes);
 
 /* Clean a range to the point of coherency (for who reads past the caches). */
 void dcache_clean(const void *start, size_t bytes);
