@@ -237,3 +237,43 @@ channels_drained(void)
 	}
 	return true;
 }
+
+/* A block channel of this client whose server runs, or is about to again: then its device may
+ * still have the last one's commands. */
+static struct block_channel *
+block_client(const struct channel *ch, const struct component *c)
+{
+	const struct component *server;
+
+	if (ch->conf->type != CHANNEL_BLOCK || ch->conf->client != (int)c->index || ch->address == NULL)
+		return NULL;
+	server = channel_end(ch->conf->server);
+	return server->state == STATE_RUNNING || server->state == STATE_WAITING ? ch->address : NULL;
+}
+
+void
+channels_withdraw(const struct component *c)
+{
+	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
+		const struct channel *ch = &tessera.channel[i];
+		struct block_channel *b = block_client(ch, c);
+
+		if (b == NULL)
+			continue;
+		__atomic_store_n(&b->client_epoch, b->client_epoch + 1, __ATOMIC_RELEASE);
+		sys_signal(channel_end(ch->conf->server)->bell_peer);
+	}
+}
+
+bool
+channels_withdrawn(const struct component *c)
+{
+	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
+		const struct block_channel *b = block_client(&tessera.channel[i], c);
+
+		/* acquire: what the device did to the memory comes before it is somebody else's */
+		if (b != NULL && __atomic_load_n(&b->client_epoch_seen, __ATOMIC_ACQUIRE) != b->client_epoch)
+			return false;
+	}
+	return true;
+}

@@ -53,6 +53,7 @@ enum component_state {
 	STATE_ABSENT,		/* not on this machine, or could not be built */
 	STATE_BUILT,		/* not started yet */
 	STATE_RUNNING,
+	STATE_STOPPING,		/* suspended; devices may still be at its memory, until restart_ns at most */
 	STATE_WAITING,		/* to be built again at restart_ns */
 	STATE_ENDED,		/* as its policy wants it */
 };
@@ -203,6 +204,13 @@ uint64_t channels_bytes(const struct component *c);
 enum error channels_give(struct component *c, struct component_info *info, uint32_t *slot);
 void channel_write_header(const struct channel *ch);
 bool channels_drained(void);
+/*
+ * A component that lends memory has ended: have its block servers drop what it sent (block.h,
+ * Deaths), and ask whether devices are through with it.  Only then its memory may be anything else:
+ * a write that is under way would put the next owner's bytes, or zeros, on the disk.
+ */
+void channels_withdraw(const struct component *c);
+bool channels_withdrawn(const struct component *c);
 struct component *channel_end(int index);
 
 /* component.c */

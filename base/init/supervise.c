@@ -13,6 +13,9 @@
  */
 static const uint64_t BADGE_MESSAGE = 1ULL << 63;
 
+static const uint64_t STOP_LIMIT_NS = 1000000000;	/* a driver that does not answer */
+static const uint64_t STOP_STEP_NS = 200000;
+
 uint64_t
 badge_of(unsigned index, unsigned thread)
 {
@@ -213,12 +216,41 @@ plan_restart(struct component *c)
 }
 
 static void
-component_ended(struct component *c, enum ending ending)
+component_gone(struct component *c)
 {
-	c->ending = ending;
 	component_destroy(c);
 	plan_restart(c);
 	tell_peers(c);
+}
+
+/* It does nothing any more; its memory goes when no device is at it. */
+static void
+component_ended(struct component *c, enum ending ending)
+{
+	c->ending = ending;
+	for (unsigned i = 0; i < c->thread_count; i++)
+		thread_suspend(c->made.thread[i]);
+	channels_withdraw(c);
+	if (channels_withdrawn(c)) {
+		component_gone(c);
+		return;
+	}
+	c->state = STATE_STOPPING;
+	c->restart_ns = now_ns() + STOP_LIMIT_NS;
+}
+
+/* When to look again, in ns; UINT64_MAX: it is gone. */
+static uint64_t
+stopping_look(struct component *c, uint64_t now)
+{
+	bool withdrawn = channels_withdrawn(c);
+
+	if (!withdrawn && now < c->restart_ns)
+		return now + STOP_STEP_NS;
+	if (!withdrawn)
+		say(LOG_WARNING "%s: its disk drivers do not say that they are through with its memory", c->conf->name);
+	component_gone(c);
+	return UINT64_MAX;
 }
 
 /* ---- what arrives ------------------------------------------------------- */
@@ -280,6 +312,12 @@ supervise_restarts(void)
 	for (unsigned i = 0; i < tessera.conf.component_count; i++) {
 		struct component *c = &tessera.component[i];
 
+		if (c->state == STATE_STOPPING) {
+			uint64_t look = stopping_look(c, now);
+
+			if (look < next)
+				next = look;
+		}
 		if (c->state != STATE_WAITING)
 			continue;
 		if (c->restart_ns <= now) {

@@ -4,7 +4,7 @@
  * were written, clears and discards some, and reads them back; many at once, scattered over
  * its heap, which it lends to the driver.  What is on the disk is its own: it is for a scratch disk.
  *
- * args: REQUESTS [LIVES].  When as many are done, and the driver has been built so often, all
+ * args: REQUESTS [LIVES [plain]].  plain: nothing but reads, writes and flushes.  When as many are done, and the driver has been built so often, all
  * blocks are flushed and read once more.  Its last line,
  * "blockio: N requests, …, 0 wrong, 0 errors", is what the boot test waits for.  It has to come
  * out the same however often the driver is killed meanwhile.
@@ -35,7 +35,7 @@ static uint64_t random;
 static uint64_t started, last_answer, longest_pause;
 static unsigned sent, done, wrong, errors, in_flight;
 static uint64_t bytes;
-static bool flushing, expects_errors;
+static bool flushing, expects_errors, plain;
 
 static uint32_t
 any(uint32_t below)
@@ -141,9 +141,9 @@ io_make(struct test_io *t)
 		return true;
 	}
 	t->io.op = kind < 50 ? BLOCK_WRITE : BLOCK_READ;
-	if (kind >= 96 && (client.facts.flags & BLOCK_HAS_ZEROES) != 0)
+	if (!plain && kind >= 96 && (client.facts.flags & BLOCK_HAS_ZEROES) != 0)
 		t->io.op = BLOCK_WRITE_ZEROES;
-	else if (kind >= 94 && (client.facts.flags & BLOCK_HAS_DISCARD) != 0)
+	else if (!plain && kind >= 94 && (client.facts.flags & BLOCK_HAS_DISCARD) != 0)
 		t->io.op = BLOCK_DISCARD;
 	t->io.flags = t->io.op == BLOCK_WRITE && any(16) == 0 ? BLOCK_FUA : 0;
 	t->io.count = 1 + any(any(4) == 0 ? MAX_COUNT : 8);
@@ -337,6 +337,7 @@ component_main(const struct component_info *info)
 	unsigned requests = number(&args), lives = number(&args), done_in_traffic;
 	uint64_t ms, pause;
 
+	plain = strcmp(args, "plain") == 0;
 	random = info->random | 1;
 	if (!begin())
 		return 1;
