@@ -430,6 +430,7 @@ fifo_open(struct inode *i, struct file *f)
 {
 	struct pipe *p;
 	bool nonblock = (f->flags & O_NONBLOCK) != 0;
+	bool named = i->sb != pipe_super;	/* a pipe opened through /proc/self/fd waits for nobody */
 	uint32_t seen;
 	long r = 0;
 
@@ -442,7 +443,7 @@ fifo_open(struct inode *i, struct file *f)
 		return -ENOMEM;
 	}
 	mutex_lock(&p->lock);
-	if (f->writable && !f->readable && nonblock && p->readers == 0) {
+	if (named && f->writable && !f->readable && nonblock && p->readers == 0) {
 		bool unused = p->files == 0;
 
 		mutex_unlock(&p->lock);
@@ -461,12 +462,12 @@ fifo_open(struct inode *i, struct file *f)
 	f->private_ = p;
 	f->ops = &pipe_ops;
 	/* Where poll's POLLHUP counts from: a reader that has not yet had a writer. */
-	f->pos = f->readable && !f->writable && p->writers == 0 ? (loff_t)p->writer_opens : -1;
+	f->pos = named && f->readable && !f->writable && p->writers == 0 ? (loff_t)p->writer_opens : -1;
 	seen = f->readable ? p->writer_opens : p->reader_opens;
 	mutex_unlock(&p->lock);
 	mutex_unlock(&i->lock);
 	waitq_wake_all(&p->open_wait);
-	if (f->readable && f->writable)
+	if (!named || (f->readable && f->writable))
 		return 0;
 	if (f->readable && !nonblock && READ_ONCE(p->writers) == 0)
 		r = fifo_wait_partner(p, &p->writer_opens, seen);

@@ -395,7 +395,30 @@ long_names_and_paths(void)
 	REQUIRE(open(path, O_RDONLY) >= 0);
 }
 
-TESTS(TEST(open_flags), TEST(unlinked_files_live_until_closed), TEST(rename_matrix), TEST(links_are_counted),
+/* A shell's <(…) is one: its writer may be gone before it is opened. */
+static void
+pipes_opened_through_proc_wait_for_nobody(void)
+{
+	char path[64], c;
+	int p[2], fd;
+
+	alarm(20);
+	EQUAL(pipe(p), 0);
+	EQUAL(write(p[1], "x", 1), 1);
+	close(p[1]);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", p[0]);
+	fd = open(path, O_RDONLY);
+	REQUIRE(fd >= 0);
+	EQUAL(read(fd, &c, 1), 1);
+	EQUAL(read(fd, &c, 1), 0);
+	EQUAL(pipe(p), 0);
+	close(p[0]);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", p[1]);
+	REQUIRE(open(path, O_WRONLY | O_NONBLOCK) >= 0);
+	alarm(0);
+}
+
+TESTS(TEST(open_flags), TEST(pipes_opened_through_proc_wait_for_nobody), TEST(unlinked_files_live_until_closed), TEST(rename_matrix), TEST(links_are_counted),
     TEST(holes_read_as_zeros), TEST(random_writes_agree_with_a_model),
     TEST(folders_can_be_read_while_they_change), TEST(times_are_kept), TEST(modes_bind_others),
     TEST(umask_and_cwd), TEST(locks_exclude), TEST(extended_attributes), TEST(descriptors),
