@@ -550,24 +550,6 @@ disk_dir_lacks(struct inode *dir, const struct dentry *name)
 
 /* ---- listing: 0 and 1 are the dots ---- */
 
-static bool
-emit_dots(struct file *f, struct dir_context *ctx)
-{
-	struct dentry *d = f->path.dentry;
-
-	if (ctx->pos == 0) {
-		if (!ctx->emit(ctx, ".", 1, d->inode->ino, 4))
-			return false;
-		ctx->pos = 1;
-	}
-	if (ctx->pos == 1) {
-		if (!ctx->emit(ctx, "..", 2, d->parent->inode->ino, 4))
-			return false;
-		ctx->pos = 2;
-	}
-	return true;
-}
-
 /* What is kept, behind the cookie; false: the listing's buffer is full. */
 static bool
 emit_kept(struct disk_dir *d, struct dir_context *ctx, uint64_t cookie)
@@ -703,7 +685,7 @@ disk_iterate(struct file *f, struct dir_context *ctx)
 	struct disk_node *n = disk_node(f->inode);
 	long r;
 
-	if (!emit_dots(f, ctx))
+	if (!dir_emit_dots(f, ctx))
 		return 0;
 	do {
 		uint64_t cookie = (uint64_t)ctx->pos;

@@ -221,18 +221,8 @@ static const struct inode_ops self_inode_ops = { .readlink = self_readlink };
 static bool
 emit_nodes(struct file *f, struct dir_context *ctx, struct proc_node *dir)
 {
-	struct dentry *d = f->path.dentry;
-
-	if (ctx->pos == 0) {
-		if (!ctx->emit(ctx, ".", 1, d->inode->ino, 4))
-			return false;
-		ctx->pos = 1;
-	}
-	if (ctx->pos == 1) {
-		if (!ctx->emit(ctx, "..", 2, d->parent->inode->ino, 4))
-			return false;
-		ctx->pos = 2;
-	}
+	if (!dir_emit_dots(f, ctx))
+		return false;
 	for (struct proc_node *n = dir->children; n != NULL; n = n->next) {
 		if ((loff_t)n->pos < ctx->pos)
 			continue;

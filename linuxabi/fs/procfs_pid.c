@@ -946,24 +946,6 @@ fd_lookup_common(struct inode *dir, struct dentry *d, bool info)
 static long fd_lookup(struct inode *dir, struct dentry *d) { return fd_lookup_common(dir, d, false); }
 static long fdinfo_lookup(struct inode *dir, struct dentry *d) { return fd_lookup_common(dir, d, true); }
 
-static bool
-emit_dots(struct file *f, struct dir_context *ctx)
-{
-	struct dentry *d = f->path.dentry;
-
-	if (ctx->pos == 0) {
-		if (!ctx->emit(ctx, ".", 1, d->inode->ino, 4))
-			return false;
-		ctx->pos = 1;
-	}
-	if (ctx->pos == 1) {
-		if (!ctx->emit(ctx, "..", 2, d->parent->inode->ino, 4))
-			return false;
-		ctx->pos = 2;
-	}
-	return true;
-}
-
 static long
 fd_iterate(struct file *f, struct dir_context *ctx)
 {
@@ -976,7 +958,7 @@ fd_iterate(struct file *f, struct dir_context *ctx)
 	if (t == NULL)
 		return -ENOENT;
 	fs = may_look(t) ? files_of(t) : NULL;
-	if (fs != NULL && emit_dots(f, ctx)) {
+	if (fs != NULL && dir_emit_dots(f, ctx)) {
 		unsigned fd = (unsigned)ctx->pos - FD_POS;
 		struct file *file;
 
@@ -1043,7 +1025,7 @@ task_iterate(struct file *f, struct dir_context *ctx)
 
 	if (p == NULL)
 		return -ENOENT;
-	if (emit_dots(f, ctx))
+	if (dir_emit_dots(f, ctx))
 		while ((tid = next_tid(p, (int)ctx->pos - FD_POS)) >= 0) {
 			char name[12];
 			int n = ksnprintf(name, sizeof(name), "%d", tid);
@@ -1142,7 +1124,7 @@ pid_dir_iterate(struct file *f, struct dir_context *ctx)
 {
 	struct pid_inode *pi = f->inode->private_;
 
-	if (!emit_dots(f, ctx))
+	if (!dir_emit_dots(f, ctx))
 		return 0;
 	for (unsigned n = (unsigned)ctx->pos - FD_POS; n < ARRAY_LEN(entries); n++) {
 		const struct pid_entry *e = &entries[n];

@@ -15,6 +15,24 @@ struct dirent_head {
 } __attribute__((packed));
 _Static_assert(sizeof(struct dirent_head) == DIRENT_HEAD, "linux_dirent64 without the name");
 
+bool
+dir_emit_dots(struct file *f, struct dir_context *ctx)
+{
+	struct dentry *d = f->path.dentry;
+
+	if (ctx->pos == 0) {
+		if (!ctx->emit(ctx, ".", 1, d->inode->ino, 4))
+			return false;
+		ctx->pos = 1;
+	}
+	if (ctx->pos == 1) {
+		if (!ctx->emit(ctx, "..", 2, d->parent->inode->ino, 4))
+			return false;
+		ctx->pos = 2;
+	}
+	return true;
+}
+
 struct getdents {
 	struct dir_context ctx;
 	char *buf;

@@ -322,18 +322,8 @@ emit_children(struct dir_context *ctx, struct sys_node *dir)
 static long
 dir_iterate(struct file *f, struct dir_context *ctx)
 {
-	struct dentry *d = f->path.dentry;
-
-	if (ctx->pos == 0) {
-		if (!ctx->emit(ctx, ".", 1, d->inode->ino, 4))
-			return 0;
-		ctx->pos = 1;
-	}
-	if (ctx->pos == 1) {
-		if (!ctx->emit(ctx, "..", 2, d->parent->inode->ino, 4))
-			return 0;
-		ctx->pos = 2;
-	}
+	if (!dir_emit_dots(f, ctx))
+		return 0;
 	mutex_lock(&tree_lock);
 	emit_children(ctx, f->inode->private_);
 	mutex_unlock(&tree_lock);

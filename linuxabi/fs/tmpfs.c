@@ -393,24 +393,6 @@ child_from(struct dentry *dir, uint64_t cookie)
 	return &dir->children;
 }
 
-static bool
-emit_dots(struct file *f, struct dir_context *ctx)
-{
-	struct dentry *d = f->path.dentry;
-
-	if (ctx->pos == 0) {
-		if (!ctx->emit(ctx, ".", 1, d->inode->ino, 4))
-			return false;
-		ctx->pos = 1;
-	}
-	if (ctx->pos == 1) {
-		if (!ctx->emit(ctx, "..", 2, d->parent->inode->ino, 4))
-			return false;
-		ctx->pos = 2;
-	}
-	return true;
-}
-
 /* A cursor in f->private_: the dentry that comes next, with a reference. */
 static struct list *
 cursor_take(struct file *f, uint64_t pos)
@@ -433,7 +415,7 @@ tmpfs_iterate(struct file *f, struct dir_context *ctx)
 	struct dentry *dir = f->path.dentry, *d;
 	struct list *at;
 
-	if (!emit_dots(f, ctx))
+	if (!dir_emit_dots(f, ctx))
 		return 0;
 	for (at = cursor_take(f, (uint64_t)ctx->pos); at != &dir->children; at = at->next) {
 		d = list_entry(at, struct dentry, sibling);

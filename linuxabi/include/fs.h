@@ -291,6 +291,8 @@ struct dir_context {
 	loff_t pos;
 	bool (*emit)(struct dir_context *, const char *name, size_t len, uint64_t ino, unsigned dt_type);
 };
+/* "." and "..", at positions 0 and 1 of a directory that has a parent; false: the buffer is full. */
+bool dir_emit_dots(struct file *, struct dir_context *);
 
 /* Dentries, for file systems. */
 struct dentry *dentry_root(struct super *, struct inode *);
