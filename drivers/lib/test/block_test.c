@@ -201,22 +201,6 @@ driver_turn(uint64_t bits)
 	while (block_server_move(&server) || !block_server_rest(&server));
 }
 
-static void
-begin(uint64_t seed)
-{
-	fresh(seed);
-	CHECK(driver_birth());
-	client_birth();
-}
-
-static void
-verdict(bool ended)
-{
-	CHECK(ended);
-	CHECK(client.wrong == 0 && world.violations == 0);
-	CHECK(client.block.broken == 0);
-}
-
 /* ---- traffic ------------------------------------------------------------------- */
 
 static void

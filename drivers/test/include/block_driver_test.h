@@ -63,21 +63,6 @@ driver_turn(uint64_t bits)
 	violation("the driver never rests");
 }
 
-static void
-begin(uint64_t seed)
-{
-	fresh(seed);
-	CHECK(driver_birth());
-	client_birth();
-}
-
-static void
-verdict(bool ended)
-{
-	CHECK(ended);
-	CHECK(client.wrong == 0 && world.violations == 0 && client.block.broken == 0);
-}
-
 /* Whole seconds pass with nothing but the driver and the device looking at each other. */
 static void
 seconds(unsigned n)

@@ -539,4 +539,19 @@ run_with_deaths(unsigned turns, unsigned deaths, unsigned steps, bool clients_di
 	return false;
 }
 
+static void
+begin(uint64_t seed)
+{
+	fresh(seed);
+	CHECK(driver_birth());
+	client_birth();
+}
+
+static void
+verdict(bool ended)
+{
+	CHECK(ended);
+	CHECK(client.wrong == 0 && world.violations == 0 && client.block.broken == 0);
+}
+
 #endif
