@@ -59,6 +59,7 @@ struct disk_client {
 	uint32_t epoch;			/* of the server that we talk to */
 	bool mounted, recovering;
 	bool dead;			/* the mount is lost: everything is EIO */
+	bool unmounting;		/* FS_UNMOUNT is sent: a server that knows no mount has done it */
 	struct disk_call call[FS_SLOTS];
 	struct disk *disk;		/* what is mounted */
 	void (*recover)(struct disk_client *);	/* holds, reservations, unstable writes again */

@@ -402,13 +402,15 @@ calls_resend(struct disk_client *c)
 	waitq_wake_all(&c->slots_wait);
 }
 
-/* The mount is gone for good: nobody waits for ever. */
+/* The mount is gone for good: nobody waits for ever.  That may be what FS_UNMOUNT wanted. */
 static void
 client_die(struct disk_client *c)
 {
+	bool done = c->unmounting && c->channel->state == FS_NOTHING;
 	uint64_t irq = spin_lock_irqsave(&c->lock);
 
-	klog(LOG_ERR, "ext4: the file server does not know our mount any more; everything fails from now on");
+	if (!done)
+		klog(LOG_ERR, "ext4: the file server does not know our mount any more; everything fails from now on");
 	c->dead = true;
 	c->epoch = c->channel->server_epoch;
 	c->recovering = false;
@@ -417,7 +419,7 @@ client_die(struct disk_client *c)
 
 		if (k->state != CALL_WAITING && k->state != CALL_SENT)
 			continue;
-		call_fail(k, -EIO);
+		call_fail(k, done && k->request->op == FS_UNMOUNT ? 0 : -EIO);
 		spin_unlock_irqrestore(&c->lock, irq);
 		call_completed(k);
 		irq = spin_lock_irqsave(&c->lock);
@@ -483,7 +485,7 @@ disk_client_ready(struct disk_client *c, uint64_t deadline_ns)
 		return e;
 	r->head = r->tail;
 	c->epoch = c->channel->server_epoch;
-	c->recovering = c->dead = false;
+	c->recovering = c->dead = c->unmounting = false;
 	return 0;
 }
 

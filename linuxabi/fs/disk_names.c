@@ -902,7 +902,6 @@ disk_umount(struct super *sb)
 {
 	struct disk *d = disk_of(sb);
 	struct disk_client *c = d->client;
-	struct disk_call *k;
 	long r;
 
 	spin_lock(&mounted_lock);
@@ -911,10 +910,11 @@ disk_umount(struct super *sb)
 	if (io_root_part() != NULL)
 		disk_unmounted(io_root_part(), sb);
 	reclaim_barrier();
+	disk_client_drain(c);
+	/* The watcher is still there: if the server dies, the next one is asked. */
+	WRITE_ONCE(c->unmounting, true);
+	r = disk_simple(c, FS_UNMOUNT, 0);
 	disk_watcher_stop(d);
-	k = disk_call_recovery(c, FS_UNMOUNT);
-	r = disk_call_finish(k);
-	disk_call_end(k);
 	if (r < 0)
 		klog(LOG_WARNING, "ext4: the file server does not unmount: error %ld", -r);
 	c->mounted = false;
@@ -1038,6 +1038,7 @@ mount_new_super(struct fs_type *t, struct disk_client *c, unsigned long flags, c
 	struct super *sb = super_alloc(t, EXT4_SUPER_MAGIC);
 	struct disk *d = sb != NULL ? disk_new(sb, c) : NULL;
 	struct fs_attributes a;
+	struct disk_call *k;
 	struct inode *root;
 	long r = -ENOMEM;
 
@@ -1066,8 +1067,11 @@ mount_new_super(struct fs_type *t, struct disk_client *c, unsigned long flags, c
 	else if (!IS_ERR(root))
 		inode_put(root);
 	grace_flush();
-	disk_simple(c, FS_UNMOUNT, 0);
-	c->mounted = false;		/* the tasks, if any, were stopped by who failed */
+	/* The tasks, if any, were stopped by who failed: nobody would tell a new server. */
+	k = disk_call_recovery(c, FS_UNMOUNT);
+	disk_call_finish(k);
+	disk_call_end(k);
+	c->mounted = false;
 fail:
 	kfree(d);
 	kfree(sb);

@@ -1030,6 +1030,27 @@ two_deaths_in_a_row_are_not_seen(void)
 	}
 }
 
+/* umount ends the mount, and what was written is there, wherever the server dies meanwhile. */
+static void
+umount_is_done_whenever_the_server_dies(void)
+{
+	unsigned at = 1, deaths;
+	char byte;
+
+	do {
+		deaths = server_deaths;
+		byte = (char)at;
+		put("/mnt/f", &byte, 1, 0);
+		faults.die_in = at++;
+		remount_disk();
+		faults.die_in = 0;
+		expect_bytes("/mnt/f", &byte, 1);
+	} while (server_deaths != deaths);
+	EXPECT(t_unlink("/mnt/f"), 0);
+	CHECK(at > 4);
+	printf("    %u places\n", at - 2);
+}
+
 /* What a test wants of the server: to be looked into, or to die and lose nothing. */
 enum wants { NOTHING, MODEL, REDO };
 static const struct { const char *name; void (*run)(void); enum wants wants; } tests[] = {
@@ -1044,7 +1065,7 @@ static const struct { const char *name; void (*run)(void); enum wants wants; } t
 	TEST(what_is_kept_of_directories_is_bounded),
 	TEST(attributes_are_kept), TEST(a_read_only_mount_stays_so), INSIDE(fsynced_bytes_are_on_the_disk),
 	TEST(more_than_the_memory_can_be_written_and_read), DEATHS(a_death_at_every_step_is_not_seen),
-	DEATHS(two_deaths_in_a_row_are_not_seen), TEST(a_model_agrees_whatever_the_server_does),
+	DEATHS(two_deaths_in_a_row_are_not_seen), DEATHS(umount_is_done_whenever_the_server_dies), TEST(a_model_agrees_whatever_the_server_does),
 };
 
 int main(int argc, char **argv);
