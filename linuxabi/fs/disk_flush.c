@@ -741,8 +741,9 @@ unstable_collect(struct disk *d, struct disk_node *n, struct disk_call *k, uint6
 	}
 }
 
+/* *size: what the server knows of the file's when it is told all of this. */
 static bool
-tell_writes_of(struct disk *d, struct disk_node *n)
+tell_pages_of(struct disk *d, struct disk_node *n, uint64_t *size)
 {
 	uint64_t index = 0;
 
@@ -771,6 +772,7 @@ tell_writes_of(struct disk *d, struct disk_node *n)
 		r = disk_call_finish(k);
 		transaction = k->answer.transaction;
 		if (r >= 0) {
+			*size = max(*size, k->request->size);
 			disk_node_changed(n, transaction);
 		} else if (r != -EAGAIN) {
 			disk_error(n, r);
@@ -780,6 +782,40 @@ tell_writes_of(struct disk *d, struct disk_node *n)
 			return false;
 	}
 	return true;
+}
+
+/*
+ * The write that made the file as long as it is may have been in no transaction that
+ * was committed, and its page may be gone since: a hole was punched there.  What is
+ * about to change the size has set ours already if it makes it smaller.
+ */
+static bool
+tell_size_of(struct disk *d, struct disk_node *n, uint64_t told_of)
+{
+	uint64_t size = min(READ_ONCE(n->inode->size), READ_ONCE(n->server.size));
+	struct disk_call *k;
+	long r;
+
+	if (size <= told_of)
+		return true;
+	k = disk_call_recovery(d->client, FS_WRITE);
+	disk_name_inode(k->request, n);
+	k->request->size = size;
+	r = disk_call_finish(k);
+	if (r >= 0)
+		disk_node_changed(n, k->answer.transaction);
+	else if (r != -EAGAIN)
+		disk_error(n, r);
+	disk_call_end(k);
+	return r != -EAGAIN;
+}
+
+static bool
+tell_writes_of(struct disk *d, struct disk_node *n)
+{
+	uint64_t size = 0;
+
+	return tell_pages_of(d, n, &size) && tell_size_of(d, n, size);
 }
 
 static bool

@@ -329,7 +329,7 @@ do_write(struct node *n, const struct fs_request *q)
 {
 	uint64_t need = 0;
 
-	if (!segments_ok(q)) {
+	if (!segments_ok(q) && (q->segments != 0 || q->length != 0 || ch->state != FS_RECOVERING)) {
 		wrong("FS_WRITE makes no sense");
 		return -EINVAL;
 	}
@@ -354,7 +354,8 @@ do_write(struct node *n, const struct fs_request *q)
 		b->transaction = transaction;
 	}
 	n->a.size = max(n->a.size, q->size);
-	n->a.mtime = q->mtime;
+	if (q->mtime.seconds != 0)
+		n->a.mtime = q->mtime;
 	return (long)q->length;
 }
 
@@ -517,13 +518,14 @@ do_fallocate(struct node *n, const struct fs_request *q, struct fs_answer *r)
 	for (uint64_t b = q->offset / BLOCK; b * BLOCK < q->offset + q->length; b++) {
 		uint64_t from = max(q->offset, b * BLOCK), to = min(q->offset + q->length, (b + 1) * BLOCK);
 
-		if (q->flags & FALLOC_FL_PUNCH_HOLE) {
+		if (q->flags & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) {
 			if (to - from == BLOCK)
 				block_drop(n, b);
 			else if (b < n->blocks && n->block[b] != NULL)
 				memset(n->block[b]->bytes + from % BLOCK, 0, to - from);
-			continue;
 		}
+		if (q->flags & FALLOC_FL_PUNCH_HOLE)
+			continue;
 		if (used + reserved >= server_blocks)
 			return -ENOSPC;
 		block_get(n, b);
@@ -763,8 +765,9 @@ execute(const struct fs_request *q, struct fs_answer *r, uint8_t *page)
 		r->result = whole(q, r, page);
 	else
 		r->result = n != NULL ? on_inode(n, q, r, page) : -ESTALE;
-	/* An orphan that nobody held at FS_RECOVERED is gone before its FS_EVICT comes again. */
-	if (r->result == -ESTALE && q->op != FS_EVICT)
+	/* An orphan that nobody held at FS_RECOVERED is gone before its FS_EVICT comes again, and
+	 * FS_EVICT may overtake a read ahead that nobody wants any more (who wants it sees the error). */
+	if (r->result == -ESTALE && q->op != FS_EVICT && q->op != FS_READ)
 		wrong("a request names an inode that is not there");
 	if (q->sequence != 0 && r->attributes.inode != 0 && r->attributes.nlink == 0)
 		node[r->attributes.inode].orphaned_by = q->sequence;

@@ -384,6 +384,8 @@ void tty_put(struct tty *t) { (void)t; }
 
 static uint64_t seed = 88172645463325252ULL;
 
+void rnd_seed(uint64_t n) { seed ^= n * 0x9e3779b97f4a7c15ULL; }
+
 uint64_t
 rnd(void)
 {

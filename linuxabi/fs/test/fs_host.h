@@ -28,6 +28,7 @@ int vsnprintf(char *, unsigned long, const char *, va_list);
 
 void host_fs_init(void);
 uint64_t rnd(void);
+void rnd_seed(uint64_t);			/* 0: as it is from the start */
 extern uint64_t host_limits[RLIMITS];
 extern unsigned host_signals[65];	/* sent to the task, by number */
 extern struct cred host_cred;
