@@ -147,6 +147,7 @@ bring_up(void *arg)
 	net_init();
 	syscall_init();
 	boot_stages_init(&world);
+	boot_slot_init(&world);
 	procfs_register("cmdline", show_cmdline, NULL);
 	memory_usage_init(&world);
 	tty_init();

@@ -252,6 +252,8 @@ void supervise_message(const struct msg *m);
 void supervise_kill(unsigned target, unsigned holder);
 uint64_t supervise_restarts(void);	/* do those that are due; ticks of the next, 0: none */
 bool launch(struct component *c);
+/* Ended for good; on a trial boot a world's end is the slot's. */
+void stays_down(struct component *c);
 
 /* main.c */
 void start_waiting(void);

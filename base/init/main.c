@@ -121,7 +121,7 @@ start_waiting(void)
 		struct component *c = &tessera.component[i];
 
 		if (c->state == STATE_BUILT && !device_waits(c) && !launch(c))
-			c->state = STATE_ENDED;
+			stays_down(c);
 	}
 }
 

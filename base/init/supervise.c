@@ -194,6 +194,20 @@ report_fault(const struct component *c, unsigned thread, uint32_t label, const s
 	report_registers(c, thread);
 }
 
+/*
+ * Nobody builds it again.  A slot whose world does not stay up will not be found
+ * good, so its trial ends here, and the loader takes the other one.
+ */
+void
+stays_down(struct component *c)
+{
+	c->state = STATE_ENDED;
+	if (!c->conf->world || tessera.boot->trial == 0)
+		return;
+	say(LOG_WARNING "%s is down, and this slot was on trial: the other one is used", c->conf->name);
+	power_down(true, "the other slot");
+}
+
 static void
 plan_restart(struct component *c)
 {
@@ -205,12 +219,12 @@ plan_restart(struct component *c)
 		say(LOG_WARNING "%s: ended more than %u times in %llu ms, it stays down",
 		    c->conf->name, c->conf->limit,
 		    (unsigned long long)(c->conf->limit_ns / 1000000));
-		c->state = STATE_ENDED;
+		stays_down(c);
 		break;
 	case RESTART_NOT:
 		if (c->ending != ENDED_DONE)
 			say("%s: is not restarted", c->conf->name);
-		c->state = STATE_ENDED;
+		stays_down(c);
 		break;
 	}
 }

@@ -377,6 +377,9 @@ describe(const struct component *c, struct world_info *info)
 		format(info->cmdline + n, sizeof info->cmdline - n, "%s%s", n == 0 ? "" : " ",
 		    boot->cmdline);
 	memcpy(info->root_part, boot->root_part_guid, sizeof info->root_part);
+	memcpy(info->boot_disk, boot->boot_disk_guid, sizeof info->boot_disk);
+	info->boot_slot = boot->slot;
+	info->boot_trial = boot->trial;
 	memcpy(info->hostname, c->conf->hostname, sizeof info->hostname);
 }
 

@@ -45,4 +45,8 @@ void block_unclaim(uint64_t rdev, void *holder);
 long block_claim_part(const uint8_t guid[16], void *holder, void (*found)(void *holder, uint64_t rdev, const char *name));
 void block_unclaim_part(const uint8_t guid[16], void *holder);
 
+/* /proc/tessera/slot (block/boot_slot.c), once procfs is there. */
+struct world_info;
+void boot_slot_init(const struct world_info *);
+
 #endif

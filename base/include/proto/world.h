@@ -112,6 +112,9 @@ struct world_info {
 	uint8_t root_part[16];			/* GUID of the root partition; zeros: none */
 	uint64_t usage;				/* USAGE_PAGEs of proto/usage.h, read only; 0: not allowed */
 	uint32_t usage_count, reserved;
+	/* The slot that the loader took (slot(5)); zeros as GUID: from no disk. */
+	uint8_t boot_disk[16];			/* GUID of the disk that it lies on */
+	uint32_t boot_slot, boot_trial;		/* 0: A, 1: B; 1: the slot's trial boot */
 };
 
 #endif
