@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the slots are: the disk that the loader took, found by its GUID, and
+ * its partitions as Linux names them.  A disk may also be an image file.
+ */
+#ifndef TESSERA_SLOT_DEVICE_H
+#define TESSERA_SLOT_DEVICE_H
+
+#include "upgrade.h"
+
+enum { FACT_GUID = 37, FACT_PATH = 512 };
+
+/* /proc/tessera/slot.  Texts are empty where it does not say. */
+struct facts {
+	unsigned slot;
+	bool trial;
+	char disk[FACT_GUID], root[FACT_GUID];
+};
+
+/* From a file of that form.  False with errno ENOENT: there is no such file. */
+bool facts_read(struct facts *, const char *path, struct complaint *why);
+/* The 16 bytes of a GUID's text as a disk has them; an empty text: zeros. */
+bool guid_parse(uint8_t guid[16], const char *text, struct complaint *why);
+
+struct place {
+	int fd;
+	uint64_t offset;		/* of the area behind fd */
+};
+
+struct device {
+	char path[FACT_PATH];		/* of the disk */
+	/* Slots A and B, boot state.  Copies of them work as well; each points to its place. */
+	struct area area[SLOT_COUNT + 1];
+	struct place place[SLOT_COUNT + 1];
+};
+
+enum found { FOUND, FOUND_NONE, FOUND_SEVERAL, FOUND_TROUBLE };
+
+/*
+ * The disk with this GUID that has slots.  *why says what was found instead, in
+ * the case of FOUND_SEVERAL with the names of the disks.
+ */
+enum found device_search(const char *guid, char path[FACT_PATH], struct complaint *why);
+/*
+ * Opens the areas of a disk or an image of one, for writing as well if asked;
+ * nobody else who asked may have it at that time.  device_close ends it.
+ */
+bool device_open(struct device *, const char *path, bool writing, struct complaint *why);
+void device_close(struct device *);
+
+#endif
