@@ -30,7 +30,7 @@ CHECKS := $(patsubst %/Makefile,%,$(shell find kernel boot base drivers linuxabi
 	xargs grep -lE '^KIND *:?= *host-(test|fuzz)$$' | sort))
 
 .PHONY: all image run test test-long bench lint format clean distclean help deps headers sources \
-	kernel boot tools linuxabi ports packages root linux-programs test-image $(LIBRARIES) $(COMPONENTS) \
+	kernel boot tools linux-tools linuxabi ports packages root linux-programs test-image $(LIBRARIES) $(COMPONENTS) \
 	$(addprefix linux/,$(LINUX_DIRS)) $(addprefix check/,$(CHECKS)) check editors disk symbolize
 .DEFAULT_GOAL := all
 
@@ -110,7 +110,11 @@ $(addprefix linux/,$(LINUX_DIRS)): linux/%: | ports
 # The root archive is Linux's side and the same for every configuration.
 ROOT := $(TOP)/build/images/root.cpio
 ROOT_FS := $(TOP)/build/images/root.ext4
-root: | ports
+# Our own Linux programs of the root: one for all configurations.
+linux-tools: | headers ports
+	$(Q)$(MAKE) -C boot/tessera-slot CONFIG=release TOOLCHAIN=gcc
+
+root: | ports linux-tools
 	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) ROOT=$(ROOT) root
 
 # WORLD= takes another personality, such as base/test/world, which has no Linux.

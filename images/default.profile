@@ -6,6 +6,7 @@
 package musl busybox bash less nano toybox
 package e2fsprogs dosfstools mtools
 package xz zstd libarchive ca-certificates
+program boot/tessera-slot/tessera-slot usr/sbin/tessera-slot
 tree root
 dir 0755 etc/profile.d
 dir 0555 proc

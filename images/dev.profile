@@ -6,6 +6,7 @@ package e2fsprogs dosfstools mtools
 package xz zstd libarchive ca-certificates
 package musl-dev linux-headers zlib-dev ncurses-dev
 package make pkgconf
+program boot/tessera-slot/tessera-slot usr/sbin/tessera-slot
 tree root
 dir 0755 etc/profile.d
 dir 0555 proc

@@ -3,9 +3,11 @@
 # The smallest system that a person can log in to: BusyBox, musl for dynamic
 # programs, and the files of root/.  One fact a line: `port NAME` installs a built
 # port, `tree FOLDER` lays a folder of images/ over it, `dir MODE PATH`
-# makes one, `mode MODE PATH` sets what git does not keep.
+# makes one, `mode MODE PATH` sets what git does not keep, `program BUILT PATH`
+# is one of our own Linux programs.
 port musl-runtime
 port busybox
+program boot/tessera-slot/tessera-slot usr/sbin/tessera-slot
 tree root
 dir 0755 etc/profile.d
 dir 0555 proc

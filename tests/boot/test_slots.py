@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""
+Upgrades of the running system: the other slot is written there, the next start
+tries it, and what does not come up is left again.  LONG=1: every kind of broken
+system, a kernel that hangs, and power cuts while a slot is written.
+"""
+import os
+import random
+import re
+import shutil
+import struct
+import subprocess
+import time
+
+import images
+from serial import BOOT_GUARD, TOP, check
+
+LONG = os.environ.get("LONG") == "1"
+WRITE_GUARD = 300
+CUTS = 6
+
+
+def hanging_kernel():
+	"""A program that the loader takes for a kernel, of one instruction that jumps to itself."""
+	code = struct.pack("<I", 0x14000000) * 64
+	header = b"\x7fELF\2\1\1".ljust(16, b"\0") + struct.pack("<HHIQQQIHHHHHH", 3, 183, 1, 0x1000, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+	segment = struct.pack("<IIQQQQQQ", 1, 5, 0x1000, 0x1000, 0x1000, len(code), len(code), 0x1000)
+	return (header + segment).ljust(0x1000, b"\0") + code
+
+
+def boot_folder():
+	"""What an upgrade is made of, and what must not come up, as /boot of the root."""
+	folder = os.path.join(images.OUT, "slots/boot")
+	shutil.rmtree(folder, ignore_errors=True)
+	os.makedirs(folder)
+	shutil.copy(images.kernel("release"), os.path.join(folder, "kernel.elf"))
+	shutil.copy(images.built("release", "images/base.bundle"), folder)
+	text = os.path.join(images.OUT, "nonsense")
+	for path, content in ((os.path.join(folder, "label"), "the new system\n"), (text, "nonsense\n")):
+		with open(path, "w", encoding="utf-8") as f:
+			f.write(content)
+	with open(os.path.join(folder, "hangs.elf"), "wb") as f:
+		f.write(hanging_kernel())
+	parts = images.members("release")
+	for name, broken in (("broken-conf", {"init": parts["init"], "system.conf": text}),
+	    ("broken-world", {k: v for k, v in dict(parts, linuxabi=text).items() if k != "rootfs.cpio"})):
+		shutil.move(images.bundle(name, broken), folder)
+	return os.path.dirname(folder)
+
+
+@images.once
+def upgradable():
+	root = os.path.join(images.OUT, "slots-root")
+	images.run(os.path.join(TOP, "images/mkroot"), "minimal", root + ".cpio", boot_folder())
+	images.run(os.path.join(TOP, "images/mkext4"), root + ".cpio", root + ".ext4", "192")
+	path = os.path.join(images.OUT, "slots.img")
+	images.run(os.path.join(TOP, "images/mkimage"), "-o", path, "--loader", images.built("release", "boot/BOOTAA64.EFI"),
+	    "--kernel", images.kernel("release"), "--bundle", images.bundle("slots", images.members("release")),
+	    "--label", "the old system", "--root", root + ".ext4")
+	return path
+
+
+def disk():
+	"""A copy that the machine may change."""
+	path = os.path.join(images.OUT, "slots-disk.img")
+	subprocess.run(["cp", "--sparse=always", upgradable(), path], check=True)
+	return path
+
+
+def boot(start, path):
+	m = start(path, CPUS=2, SNAPSHOT=0)
+	m.login()
+	return m
+
+
+def wait_for(m, command, wanted):
+	"""The report of the start may come after the prompt."""
+	output = ""
+	for _ in range(30):
+		output = m.sh(command, status=None)
+		if re.search(wanted, output, re.M):
+			return output
+		m.sh("sleep 1")
+	check(False, f"{command}: not seen: {wanted}\n{output}")
+
+
+def says(m, text):
+	"""Before the prompt or after it."""
+	if text.encode() not in m.output:
+		m.expect(text)
+
+
+def status(m, *wanted):
+	output = m.sh("tessera-slot status")
+	for pattern in wanted:
+		check(re.search(pattern, output, re.M), f"tessera-slot status: not seen: {pattern}\n{output}")
+
+
+def an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back(start):
+	m = boot(start, disk())
+	check(m.sh("cat /proc/tessera/slot").startswith("slot A\ntrial no\ndisk 54455353-4f4c-5402"), "/proc/tessera/slot")
+	status(m, r'^A runs  good .*"the old system"', r"^B .*empty", r"^next start: A$")
+	output = m.sh("tessera-slot upgrade", guard=WRITE_GUARD)
+	check('slot B has "the new system"' in output and "slot B gets a trial" in output, output)
+	status(m, r'^A runs  good', r'^B +on trial .*"the new system"', r"^next start: B, then A$")
+	m.type("reboot")
+	m.expect('slot B ("the new system") came up and is good now', BOOT_GUARD)
+	m.seen = m.output.rfind(b"loader 0.1")
+	m.login()
+	check("slot B (trial boot) the new system" in m.output.decode(errors="replace"), "the loader does not name the slot")
+	check(m.sh("cat /proc/tessera/slot").startswith("slot B\ntrial yes"), "/proc/tessera/slot")
+	wait_for(m, "tessera-slot status", r'^B runs  good .*"the new system"')
+	status(m, r"^next start: B, then A$")
+	# The other way, and what was written becomes damaged.
+	m.sh("tessera-slot --label doomed write /boot/kernel.elf /boot/broken-world.bundle && tessera-slot activate",
+	    guard=WRITE_GUARD)
+	m.sh("dd if=/dev/zero of=/dev/nvme0n1p2 bs=4096 seek=5 count=1 && sync")
+	output, ended = m.run("tessera-slot verify", guard=WRITE_GUARD)
+	check(ended == 1 and "A damaged: content: wrong hash" in output and "B whole" in output, output)
+	m.type("reboot")
+	m.expect("slot A refused: content: wrong hash", BOOT_GUARD)
+	m.login()
+	wait_for(m, "tessera-slot status", r"^A +bad ")
+	says(m, 'slot A ("doomed") did not come up and is bad now; slot B runs ("the new system")')
+	status(m, r"^B runs  good", r"^next start: B$")
+	m.type("poweroff")
+	m.end()
+
+
+def falls_back(start, kernel, bundle, *seen, hangs=False):
+	"""Slot B with these does not come up; the system is A again, by itself or after a reset, and says so."""
+	path = disk()
+	m = boot(start, path)
+	m.sh(f"tessera-slot --label broken upgrade /boot/{kernel} /boot/{bundle}", guard=WRITE_GUARD)
+	m.type("reboot")
+	m.expect("slot B (trial boot) broken", BOOT_GUARD)
+	for text in seen:
+		m.expect(text, BOOT_GUARD)
+	if hangs:
+		m.take(5)
+		m.close()
+		m = start(path, CPUS=2, SNAPSHOT=0)
+	m.expect("slot A the old system", BOOT_GUARD)
+	m.login()
+	wait_for(m, "tessera-slot status", r'^B +bad .*"broken"')
+	says(m, 'slot B ("broken") did not come up and is bad now; slot A runs ("the old system")')
+	m.type("poweroff")
+	m.end()
+
+
+def a_system_whose_init_gives_up_falls_back(start):
+	falls_back(start, "kernel.elf", "broken-conf.bundle", "system.conf is not valid", "this slot was on trial: reset")
+
+
+def a_system_without_a_linux_world_falls_back(start):
+	falls_back(start, "kernel.elf", "broken-world.bundle", "linux is down, and this slot was on trial")
+
+
+def a_kernel_that_hangs_falls_back_at_the_next_reset(start):
+	falls_back(start, "hangs.elf", "base.bundle", hangs=True)
+
+
+def a_power_cut_while_a_slot_is_written_leaves_a_system(start):
+	dice = random.Random(1)
+	path = disk()
+	for n in range(CUTS):
+		m = boot(start, path)
+		m.type("tessera-slot upgrade; echo ended")
+		time.sleep(dice.uniform(0.02, 0.6))
+		m.process.kill()
+		m.process.wait()
+		m = boot(start, path)
+		runs = m.sh("cat /proc/tessera/slot").split("\n")[0]
+		print(f"    cut {n + 1}: {runs} runs")
+		wait_for(m, "tessera-slot status", f"^{runs[-1]} runs  good")
+		m.type("poweroff")
+		m.end()
+		if runs == "slot B":	# it was through: once more from the beginning
+			path = disk()
+
+
+TESTS = [an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back]
+if LONG:
+	TESTS += [a_system_whose_init_gives_up_falls_back, a_system_without_a_linux_world_falls_back,
+	    a_kernel_that_hangs_falls_back_at_the_next_reset, a_power_cut_while_a_slot_is_written_leaves_a_system]
