@@ -40,9 +40,22 @@ cmd_create(struct cmd *c)
 	return status;
 }
 
+/* The time of an index is now, or SOURCE_DATE_EPOCH, for one that has to be the same each time. */
+static int
+index_time(uint64_t *now, struct fault *f)
+{
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+
+	*now = (uint64_t)time(NULL);
+	if (epoch != NULL && !number_parse(epoch, 10, UINT32_MAX, now))
+		return fault_set(f, PKG_USAGE, "SOURCE_DATE_EPOCH is no number");
+	return 0;
+}
+
 static int
 repo_build(struct cmd *c)
 {
+	uint64_t now;
 	struct index made;
 	struct secret secret;
 	int status;
@@ -52,7 +65,10 @@ repo_build(struct cmd *c)
 	status = secret_load(&secret, c->key, &c->f);
 	if (status != 0)
 		return status;
-	status = index_build(c->operands[1], &secret, (uint64_t)time(NULL), c->days, &made, &c->f);
+	status = index_time(&now, &c->f);
+	if (status != 0)
+		return status;
+	status = index_build(c->operands[1], &secret, now, c->days, &made, &c->f);
 	if (status == 0)
 		fprintf(c->out, c->json ? "{\"status\":0,\"packages\":%zu,\"serial\":%llu}\n" : "%zu packages, serial %llu\n", made.count,
 		    (unsigned long long)made.serial);

@@ -270,7 +270,8 @@ index_build(const char *folder, const struct secret *s, uint64_t now, uint64_t d
 	char *path = text_format("%s/index.zst", folder);
 	struct buffer body = {0};
 	struct list files = {0};
-	uint64_t serial = 1;
+	/* Seconds: so an index made by another builder, later, is the newer one to those who saw the first. */
+	uint64_t serial = now;
 	int status = 0;
 
 	memset(made, 0, sizeof(*made));
@@ -278,7 +279,8 @@ index_build(const char *folder, const struct secret *s, uint64_t now, uint64_t d
 		struct index old;
 
 		status = index_load(&old, path, NULL, f);
-		serial = old.serial + 1;
+		if (serial <= old.serial)
+			serial = old.serial + 1;
 		index_free(&old);
 	}
 	if (status == 0)
