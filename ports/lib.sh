@@ -24,7 +24,7 @@ die()
 recipe()
 {
 	[ -f "$PORTS/$1/recipe" ] || die "$1: there is no such port (no $1/recipe)"
-	name='' version='' release=1 sources='' sha256='' depends='' makedepends='' tools='' toolchain=musl
+	name='' version='' release=1 sources='' sha256='' tree='' depends='' makedepends='' tools='' toolchain=musl
 	summary='' license='' url='' style=custom options='' licensefiles='' subpackages='dev doc' strip=yes
 	provides='' conflicts='' replaces='' config='' modes='' allow='' arch=aarch64 packed=yes
 	# shellcheck disable=SC1090
@@ -97,6 +97,15 @@ order_one()
 sha256_of()
 {
 	sha256sum "$1" | cut -d' ' -f1
+}
+
+# tree_files: the files of this tree that the recipe in hand is built from.
+tree_files()
+{
+	for path in $tree; do
+		[ -e "$TOP/$path" ] || die "$name: this tree has no $path, which the recipe is built from"
+		(cd "$TOP" && find "$path" -type f ! -name '.*' ! -name '*~' | sort)
+	done
 }
 
 # tree_sum FOLDER: one hash of names, modes, links and bytes.

@@ -29,6 +29,10 @@ unpack()
 		# -o: owners of another machine are no facts, and in a user namespace not possible.
 		tar -xof "$archive" -C "$1" --strip-components=1 || die "$name: cannot unpack $archive"
 	done
+	tree_files | while read -r file; do
+		mkdir -p "$1/$(dirname "$file")"
+		cp "$TOP/$file" "$1/$file"
+	done
 	for patch in "$PORTDIR/patches"/*.patch; do
 		[ -f "$patch" ] || continue
 		(cd "$1" && patch -s -p1 <"$patch") || die "$name: $patch does not apply"
