@@ -31,7 +31,7 @@ CHECKS := $(patsubst %/Makefile,%,$(shell find kernel boot base drivers linuxabi
 
 .PHONY: all image run test test-long bench lint format clean distclean help deps headers sources \
 	kernel boot tools linux-tools linuxabi ports packages root linux-programs test-image $(LIBRARIES) $(COMPONENTS) \
-	$(addprefix linux/,$(LINUX_DIRS)) $(addprefix check/,$(CHECKS)) check editors disk symbolize
+	$(addprefix linux/,$(LINUX_DIRS)) $(addprefix check/,$(CHECKS)) check editors disk flash symbolize
 .DEFAULT_GOAL := all
 
 all: image base/libc editors
@@ -44,6 +44,7 @@ help:
 #: make run        boots it in QEMU, serial console on this terminal (Ctrl-A X leaves)
 #: make test       all tests within about 35 minutes;  make test-long: the long forms
 #: make check      host tests only;  make -C FOLDER check: one folder's
+#: make flash DEV=/dev/sdX   writes an image (PROFILE=…, or IMAGE=file) to a card or stick, with care
 #: make bench      instructions per operation and the storage lines (LINUX=1: beside Debian's Linux kernel)
 #: make lint       both compilers, analysers, style;  make format: clang-format on changed lines
 #: make symbolize  a crash report (LOG=file, or pasted) with names for its addresses
@@ -172,6 +173,15 @@ run: | deps
 	@exec tests/qemu $(IMAGE)
 endif
 export CPUS MEM CPU DISK DISK2 FIRMWARE ACPI GDB QEMU_EXTRA
+
+# ---- onto a card or a disk ------------------------------------------------------
+
+ifeq ($(filter flash,$(MAKECMDGOALS))$(DEV),flash)
+$(error which disk? make flash DEV=/dev/sdX)
+endif
+flash: $(if $(IMAGE),,image) | deps
+	$(Q)$(MAKE) -C images/flash CONFIG=release
+	@exec $(TOP)/build/release/images/flash/flash $(if $(filter 1,$(FORCE)),-f) $(or $(IMAGE),$(IMAGE_FILE)) $(DEV)
 
 # ---- checking -----------------------------------------------------------------
 
