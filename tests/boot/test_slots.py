@@ -100,6 +100,8 @@ def an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back(start):
 	m = boot(start, disk())
 	check(m.sh("cat /proc/tessera/slot").startswith("slot A\ntrial no\ndisk 54455353-4f4c-5402"), "/proc/tessera/slot")
 	status(m, r'^A runs  good .*"the old system"', r"^B .*empty", r"^next start: A$")
+	machine = m.sh("cat /etc/machine-id")
+	check(re.fullmatch("[0-9a-f]{32}", machine), f"/etc/machine-id: {machine}")
 	output = m.sh("tessera-slot upgrade", guard=WRITE_GUARD)
 	check('slot B has "the new system"' in output and "slot B gets a trial" in output, output)
 	status(m, r'^A runs  good', r'^B +on trial .*"the new system"', r"^next start: B, then A$")
@@ -109,6 +111,7 @@ def an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back(start):
 	m.login()
 	check("slot B (trial boot) the new system" in m.output.decode(errors="replace"), "the loader does not name the slot")
 	check(m.sh("cat /proc/tessera/slot").startswith("slot B\ntrial yes"), "/proc/tessera/slot")
+	check(m.sh("cat /etc/machine-id") == machine, "another machine after a start")
 	wait_for(m, "tessera-slot status", r'^B runs  good .*"the new system"')
 	status(m, r"^next start: B, then A$")
 	# The other way, and what was written becomes damaged.
@@ -179,7 +182,31 @@ def a_power_cut_while_a_slot_is_written_leaves_a_system(start):
 			path = disk()
 
 
+def host_keys_are_made_once(start):
+	"""Where dropbear is installed, at its first start."""
+	subprocess.run([os.path.join(TOP, "ports/build"), "dropbear"], check=True, stdout=subprocess.DEVNULL)
+	ports = [os.path.join(TOP, "build/ports", name, "root") for name in ("zlib", "dropbear")]
+	root, path = os.path.join(images.OUT, "keys-root"), os.path.join(images.OUT, "keys.img")
+	os.makedirs(images.OUT, exist_ok=True)
+	images.run(os.path.join(TOP, "images/mkroot"), "minimal", root + ".cpio", *ports)
+	images.run(os.path.join(TOP, "images/mkext4"), root + ".cpio", root + ".ext4", "192")
+	images.run(os.path.join(TOP, "images/mkimage"), "-o", path, "--loader", images.built("release", "boot/BOOTAA64.EFI"),
+	    "--kernel", images.kernel("release"), "--bundle", images.built("release", "images/base.bundle"),
+	    "--root", root + ".ext4")
+	m = boot(start, path)
+	check(m.sh("ls /etc/dropbear/*_host_key | wc -l") == "3", "not three keys")
+	check(m.sh("ls /etc/dropbear | grep new", status=1) == "", "something is left over")
+	check("ssh-ed25519" in m.sh("dropbearkey -y -f /etc/dropbear/dropbear_ed25519_host_key"), "no ed25519 key")
+	check(m.sh("stat -c %a /etc/dropbear/*_host_key").split() == ["600"] * 3, "others may read them")
+	sums = m.sh("sha256sum /etc/dropbear/* /etc/machine-id")
+	m.type("reboot")
+	m.login()
+	check(m.sh("sha256sum /etc/dropbear/* /etc/machine-id") == sums, "other keys after a start")
+	m.type("poweroff")
+	m.end()
+
+
 TESTS = [an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back]
 if LONG:
-	TESTS += [a_system_whose_init_gives_up_falls_back, a_system_without_a_linux_world_falls_back,
+	TESTS += [host_keys_are_made_once, a_system_whose_init_gives_up_falls_back, a_system_without_a_linux_world_falls_back,
 	    a_kernel_that_hangs_falls_back_at_the_next_reset, a_power_cut_while_a_slot_is_written_leaves_a_system]
