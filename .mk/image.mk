@@ -46,7 +46,13 @@ $(ROOT): $(ROOT_PARTS)
 endif
 
 ifneq ($(ROOT_PROFILE),)
-$(ROOT_PROFILE): $(ROOT_PARTS) build/ports/repo/index.zst
+# The base system as packages: what the slots hold, so that its next version can be installed.
+SYSTEM_REPO := build/images/repo/index.zst
+$(SYSTEM_REPO): $(BUNDLE) $(BUILD)/kernel/kernel.elf $(BUILD)/boot/BOOTAA64.EFI images/mkpackages
+	$(SAY) PACK '$(short)'
+	@BUILD=$(BUILD) BUNDLE=$(BUNDLE) images/mkpackages $(@D)
+
+$(ROOT_PROFILE): $(ROOT_PARTS) build/ports/repo/index.zst $(SYSTEM_REPO)
 	$(SAY) ROOT '$(short)'
 	@mkdir -p $(@D)
 	@images/mkroot $(PROFILE) $@

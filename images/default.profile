@@ -3,10 +3,10 @@
 # What a person expects at a prompt: installed by pkg, so that pkg on the running
 # system knows all of it.  `package NAME…` installs from build/ports/repo (`make
 # packages`) with what it needs.
+package tessera-kernel tessera-boot tessera-base
 package musl busybox bash less nano toybox
 package e2fsprogs dosfstools mtools
 package xz zstd libarchive ca-certificates
-program boot/tessera-slot/tessera-slot usr/sbin/tessera-slot
 tree root
 dir 0755 etc/profile.d
 dir 0555 proc

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 #
 # The default system and what building on it takes, but for the compiler.
+package tessera-kernel tessera-boot tessera-base
 package musl busybox bash less nano toybox
 package e2fsprogs dosfstools mtools
 package xz zstd libarchive ca-certificates
 package musl-dev linux-headers zlib-dev ncurses-dev
 package make pkgconf
-program boot/tessera-slot/tessera-slot usr/sbin/tessera-slot
 tree root
 dir 0755 etc/profile.d
 dir 0555 proc
