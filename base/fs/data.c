@@ -443,7 +443,7 @@ write_finish(struct write *w)
 		}
 		if (r->mtime.seconds != 0 || r->mtime.nanoseconds != 0) {
 			inode_set_time(inode, TIME_M, &r->mtime);
-			inode_set_time(inode, TIME_C, &r->mtime);
+			inode_set_time(inode, TIME_C, &r->now);
 		}
 		error = inode_store(&h, inode);
 	}

@@ -82,6 +82,7 @@ void disk_client_recover_if_new(struct disk_client *);		/* the watcher's duty */
 void disk_client_drain(struct disk_client *);			/* wait until nothing is on its way */
 bool disk_client_new_epoch(struct disk_client *);
 uint64_t disk_client_used_up(struct disk_client *);
+void disk_client_unanswered_mtime(struct disk_client *, struct fs_request *);
 uint64_t disk_client_first_unanswered(struct disk_client *);	/* its sequence; 0: none */
 /* Waits until the server can mount; 0, -ETIMEDOUT, -ENXIO (failed). */
 long disk_client_ready(struct disk_client *, uint64_t deadline_ns);

@@ -373,6 +373,24 @@ disk_client_first_unanswered(struct disk_client *c)
 	return first;
 }
 
+/* The mtime that a request without an answer gives the inode of q becomes q's. */
+void
+disk_client_unanswered_mtime(struct disk_client *c, struct fs_request *q)
+{
+	uint64_t last = 0, irq = spin_lock_irqsave(&c->lock);
+
+	for (unsigned i = 0; i < FS_SLOTS; i++) {
+		const struct fs_request *w = c->call[i].request;
+
+		if (c->call[i].state != CALL_WAITING || w->op != FS_SETATTR || (w->valid & FS_SET_MTIME) == 0 ||
+		    w->inode != q->inode || w->generation != q->generation || w->sequence <= last)
+			continue;
+		last = w->sequence;
+		q->mtime = w->mtime;
+	}
+	spin_unlock_irqrestore(&c->lock, irq);
+}
+
 /* In the order of their sequence; what changes nothing comes first. */
 static void
 calls_resend(struct disk_client *c)

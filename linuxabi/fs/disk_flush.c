@@ -236,6 +236,7 @@ write_describe(struct disk_node *n, struct fs_request *q)
 	q->size = min(READ_ONCE(i->size), q->offset + q->length);
 	q->valid = FS_SET_MTIME;
 	q->mtime = (struct fs_time){ .seconds = i->mtime.tv_sec, .nanoseconds = (uint32_t)i->mtime.tv_nsec };
+	q->now = (struct fs_time){ .seconds = i->ctime.tv_sec, .nanoseconds = (uint32_t)i->ctime.tv_nsec };
 }
 
 /* Send one FS_WRITE for the dirty pages around index; NULL: there were none. */
@@ -769,6 +770,8 @@ tell_pages_of(struct disk *d, struct disk_node *n, uint64_t *size)
 			continue;
 		}
 		write_describe(n, k->request);
+		/* If the old server did this, it is not done after our write. */
+		disk_client_unanswered_mtime(d->client, k->request);
 		r = disk_call_finish(k);
 		transaction = k->answer.transaction;
 		if (r >= 0) {

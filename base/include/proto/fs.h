@@ -119,10 +119,11 @@ enum fs_op {
 	 * so the last block of a file is moved whole, whatever its size. */
 	FS_READ,		/* offset, length, segments; answer: bytes before the end of the file (the client
 				 * clears the rest); answer.page: struct fs_hole, answer.count of them */
-	FS_WRITE,		/* offset, length, segments, size (new size if larger than the inode's), mtime (0: as
-				 * it is); reserved_blocks leave the reservation: the write uses them up first, and
-				 * what it does not need is free again; answer: bytes, attributes.  No bytes: the
-				 * size alone, as after a death, when the page that made it so is gone */
+	FS_WRITE,		/* offset, length, segments, size (new size if larger than the inode's), mtime and in
+				 * `now` ctime (mtime 0: both as they are); reserved_blocks leave the reservation:
+				 * the write uses them up first, and what it does not need is free again; answer:
+				 * bytes, attributes.  No bytes: the size alone, as after a death, when the page
+				 * that made it so is gone */
 	FS_FALLOCATE,		/* flags: FALLOC_FL_*; offset, length */
 	FS_SEEK,		/* offset, flags: SEEK_DATA or SEEK_HOLE; result: offset */
 	FS_EXTENTS,		/* offset, length; answer.page: struct fs_extent, answer.count of them */

@@ -733,6 +733,8 @@ attributes_are_kept(void)
 	EXPECT(t_stat("/mnt/a", &st), 0);
 	CHECK(st.st_mode == (S_IFREG | 0600) && st.st_uid == 7 && st.st_gid == 8);
 	CHECK(st.st_atime == 1000 && st.st_mtime == 2000 && st.st_mtime_nsec == 2);
+	/* The page was written after utimensat: the time of change is not what that said. */
+	CHECK(st.st_ctime != 2000);
 	EXPECT(sys_getxattr(U("/mnt/a"), U("user.k"), U(buf), 64), 5);
 	CHECK(memcmp(buf, "value", 5) == 0);
 	EXPECT(sys_getxattr(U("/mnt/a"), U("user.k"), U(buf), 0), 5);
@@ -1062,6 +1064,31 @@ a_size_outlives_the_page_that_made_it(void)
 	}
 }
 
+/* A time that the dead server had set, and not said so, is not overwritten by what it is told again. */
+static void
+a_time_outlives_a_write_told_again(void)
+{
+	struct __kernel_timespec t[2] = { { 1000, 1 }, { 2000, 2 } };
+	unsigned at = 1, deaths;
+	struct stat st;
+
+	do {
+		deaths = server_deaths;
+		put("/mnt/t", "x", 1, 0);
+		in_flusher = true;
+		disk_pass(disk, true);		/* written, not committed */
+		in_flusher = false;
+		faults.die_in = at++;
+		EXPECT(sys_utimensat(CWD, U("/mnt/t"), U(t), 0), 0);
+		faults.die_in = 0;
+		remount_disk();
+		EXPECT(t_stat("/mnt/t", &st), 0);
+		CHECK(st.st_mtime == 2000 && st.st_mtime_nsec == 2);
+		EXPECT(t_unlink("/mnt/t"), 0);
+	} while (server_deaths != deaths);
+	CHECK(at > 2);
+}
+
 /* umount ends the mount, and what was written is there, wherever the server dies meanwhile. */
 static void
 umount_is_done_whenever_the_server_dies(void)
@@ -1098,7 +1125,7 @@ static const struct { const char *name; void (*run)(void); enum wants wants; } t
 	TEST(attributes_are_kept), TEST(a_read_only_mount_stays_so), INSIDE(fsynced_bytes_are_on_the_disk),
 	TEST(more_than_the_memory_can_be_written_and_read), DEATHS(a_death_at_every_step_is_not_seen),
 	DEATHS(two_deaths_in_a_row_are_not_seen), DEATHS(umount_is_done_whenever_the_server_dies),
-	DEATHS(a_size_outlives_the_page_that_made_it), TEST(a_model_agrees_whatever_the_server_does),
+	DEATHS(a_size_outlives_the_page_that_made_it), DEATHS(a_time_outlives_a_write_told_again), TEST(a_model_agrees_whatever_the_server_does),
 };
 
 int main(int argc, char **argv);
