@@ -31,7 +31,7 @@ CHECKS := $(patsubst %/Makefile,%,$(shell find kernel boot base drivers linuxabi
 
 .PHONY: all image run test test-long bench lint format clean distclean help deps headers sources \
 	kernel boot tools linux-tools linuxabi ports packages root linux-programs test-image $(LIBRARIES) $(COMPONENTS) \
-	$(addprefix linux/,$(LINUX_DIRS)) $(addprefix check/,$(CHECKS)) check editors disk flash symbolize
+	$(addprefix linux/,$(LINUX_DIRS)) $(addprefix check/,$(CHECKS)) check editors disk flash symbolize verify
 .DEFAULT_GOAL := all
 
 all: image base/libc editors
@@ -47,6 +47,7 @@ help:
 #: make flash DEV=/dev/sdX   writes an image (PROFILE=…, or IMAGE=file) to a card or stick, with care
 #: make bench      instructions per operation and the storage lines (LINUX=1: beside Debian's Linux kernel)
 #: make lint       both compilers, analysers, style;  make format: clang-format on changed lines
+#: make verify     proofs about the kernel (Frama-C; part of make test)
 #: make symbolize  a crash report (LOG=file, or pasted) with names for its addresses
 #: make packages   all ports as signed packages, with an index, in build/ports/repo
 #: make clean      removes build/ but for built ports;  make distclean: removes build/
@@ -208,6 +209,9 @@ lint: | deps
 format:
 	@.mk/deps test
 	@git diff -U0 --no-color --relative HEAD -- '*.c' '*.h' | clang-format-diff -p1 -i
+
+verify: | deps
+	$(Q)$(MAKE) -C kernel verify
 
 symbolize:
 	@.mk/symbolize $(CONFIG) $(LOG)

@@ -73,13 +73,23 @@ cnode_mint(struct thread *caller, struct slot *self, uint64_t index, struct cnod
 	return OK;
 }
 
+/* Does the part of a Frame lie in it? */
+static enum error
+check_part(const struct slot *frame, uint64_t offset, uint64_t bytes)
+{
+	uint64_t page = 1u << PAGE_BITS, size = (uint64_t)frame->pages << PAGE_BITS;
+
+	if (offset % page != 0 || bytes % page != 0)
+		return ERR_ALIGN;
+	return bytes == 0 || offset >= size || bytes > size - offset ? ERR_RANGE : OK;
+}
+
 enum error
 cnode_mint_frame(struct thread *caller, struct slot *self, uint64_t index,
 	struct cnode *source_cnode, uint64_t source_index, uint64_t rights, uint64_t offset,
 	uint64_t bytes)
 {
 	struct slot *dst, *src;
-	uint64_t page = 1u << PAGE_BITS, size;
 	enum error e = derive(self, index, source_cnode, source_index, rights, &dst, &src);
 
 	(void)caller;
@@ -87,11 +97,9 @@ cnode_mint_frame(struct thread *caller, struct slot *self, uint64_t index,
 		return e;
 	if (src->type != OBJ_FRAME)
 		return ERR_TYPE;
-	if (offset % page != 0 || bytes % page != 0)
-		return ERR_ALIGN;
-	size = (uint64_t)src->pages << PAGE_BITS;
-	if (bytes == 0 || offset >= size || bytes > size - offset)
-		return ERR_RANGE;
+	e = check_part(src, offset, bytes);
+	if (e != OK)
+		return e;
 	cap_derive(dst, src, (unsigned)rights);
 	dst->pages = (uint32_t)(bytes >> PAGE_BITS);
 	dst->frame.base_page = (src->frame.base_page + (offset >> PAGE_BITS)) & 0xfffffffffu;

@@ -135,6 +135,12 @@ frame_map_at_boot(struct slot *s, struct vspace *v, uint64_t vaddr, unsigned rig
 
 /* ---- invocations ---------------------------------------------------------- */
 
+static bool
+rights_within(uint64_t rights, const struct slot *s)
+{
+	return (rights & ~(uint64_t)s->rights) == 0;
+}
+
 static enum error
 check_mapping(const struct slot *s, const struct vspace *v, uint64_t vaddr, uint64_t rights,
 	uint64_t attributes)
@@ -145,7 +151,7 @@ check_mapping(const struct slot *s, const struct vspace *v, uint64_t vaddr, uint
 		return ERR_ARGUMENT;
 	if (attributes > MAP_DEVICE || (s->device && attributes == MAP_NORMAL))
 		return ERR_ARGUMENT;
-	if (rights & ~(uint64_t)s->rights || (s->device && rights & RIGHT_EXEC))
+	if (!rights_within(rights, s) || (s->device && rights & RIGHT_EXEC))
 		return ERR_RIGHTS;
 	if (rights & RIGHT_WRITE && rights & RIGHT_EXEC && !v->personality)
 		return ERR_RIGHTS;
@@ -276,7 +282,7 @@ frame_map_io(struct thread *caller, struct slot *self, struct slot *io_space, ui
 		return ERR_STATE;
 	if (!(rights & RIGHT_READ) || rights & ~(uint64_t)(RIGHT_READ | RIGHT_WRITE))
 		return ERR_ARGUMENT;
-	if (rights & ~(uint64_t)self->rights)
+	if (!rights_within(rights, self))
 		return ERR_RIGHTS;
 	if (iova % (1u << PAGE_BITS) != 0)
 		return ERR_ALIGN;

@@ -28,6 +28,11 @@ message_check(const struct thread *t, uint64_t info, bool may_grant)
 		return ERR_ARGUMENT;
 	if (caps > 0 && !may_grant)
 		return ERR_RIGHTS;
+	/*@
+	  loop invariant 0 <= i <= caps <= MSG_CAPS;
+	  loop assigns i, e, s;
+	  loop variant caps - i;
+	*/
 	for (unsigned i = 0; i < caps; i++) {
 		e = cap_lookup(t, read_once(&t->ipc->caps[i]), &s);
 		if (e == OK)

@@ -49,6 +49,11 @@ sched_context_charge(struct sched_context *sc, uint64_t ticks)
 	sc->consumed += ticks;
 	if (!sched_context_limited(sc) || !sc->configured)
 		return;
+	/*@
+	  loop invariant 1 <= sc->refills <= REFILLS && sc->head < REFILLS && n <= REFILLS;
+	  loop assigns n, ticks, sc->head, sc->refills, sc->refill[0 .. REFILLS - 1];
+	  loop variant REFILLS - n;
+	*/
 	for (unsigned n = 0; n < REFILLS && ticks > 0; n++) {
 		struct refill head = *refill_at(sc, 0);
 		uint64_t used = ticks < head.amount ? ticks : head.amount;
@@ -66,6 +71,11 @@ sched_context_charge(struct sched_context *sc, uint64_t ticks)
 bool
 sched_context_ready(struct sched_context *sc, uint64_t now)
 {
+	/*@
+	  loop invariant 1 <= sc->refills <= REFILLS && sc->head < REFILLS;
+	  loop assigns sc->head, sc->refills, sc->refill[0 .. REFILLS - 1];
+	  loop variant sc->refills;
+	*/
 	while (sc->refills > 1 && (refill_at(sc, 1)->when <= now ||
 	    refill_at(sc, 0)->amount < BUDGET_MIN_TICKS)) {
 		uint64_t amount = refill_at(sc, 0)->amount;

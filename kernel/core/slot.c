@@ -28,7 +28,7 @@ cap_cnode(const struct slot *s)
 }
 
 static bool
-is_first_child(const struct slot *s)
+is_first_child(struct slot *s)
 {
 	return s->prev->child == s;
 }

@@ -77,6 +77,12 @@ check_slots_empty(struct cnode *cnode, uint64_t first, uint64_t count)
 	return OK;
 }
 
+static bool
+objects_fit(uint64_t count, unsigned bits, uint64_t room)
+{
+	return count <= room >> bits;
+}
+
 /* Where the objects would lie: bytes from the start of the Untyped. */
 static enum error
 place_objects(const struct slot *u, unsigned bits, uint64_t count, uint64_t offset, uint64_t *start)
@@ -95,8 +101,8 @@ place_objects(const struct slot *u, unsigned bits, uint64_t count, uint64_t offs
 	}
 	if (used > size)
 		return ERR_NO_MEMORY;
-	*start = (used + object - 1) & ~(object - 1);
-	if (*start > size || count > (size - *start) >> bits)
+	*start = (used + object - 1) >> bits << bits;
+	if (*start > size || !objects_fit(count, bits, size - *start))
 		return ERR_NO_MEMORY;
 	return OK;
 }
