@@ -26,6 +26,10 @@ function current_el
 	ubfx	x0, x0, #2, #2
 	ret
 
+function instruction_sets		/* D19.2.61, ID_AA64ISAR0_EL1 */
+	mrs	x0, id_aa64isar0_el1
+	ret
+
 function mpidr
 	mrs	x0, mpidr_el1
 	ldr	x1, =0xff00ffffff	/* Aff3, Aff2..Aff0 */

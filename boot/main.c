@@ -128,6 +128,7 @@ efi_main(efi_handle image, struct efi_system_table *system)
 	info->size = sizeof(*info);
 	info->entry_ticks = entry_ticks;
 	info->timer.frequency_hz = (uint32_t)counter_frequency();
+	info->cpu_features = (instruction_sets() >> 16 & 15) != 0 ? BOOT_CPU_CRC32 : 0;
 	disk_open(&disk, image);
 	load_slot(&disk, info, &loaded);
 	memcpy(info->cmdline, loaded.header.cmdline, sizeof(info->cmdline));

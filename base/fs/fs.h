@@ -107,4 +107,8 @@ bool fs_read_only(const struct fs *fs);
 uint32_t fs_block_bytes(const struct fs *fs);
 uint64_t fs_committed(const struct fs *fs);	/* last stable transaction */
 
+/* Checksums by instructions of the CPU from now on, for all file systems: on arm64 the caller
+ * knows that it has them.  False: it has none, and nothing changes. */
+bool crc32c_use_cpu(void);
+
 #endif

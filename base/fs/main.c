@@ -131,6 +131,8 @@ main(void)
 	size_t heap_bytes;
 	void *heap = heap_region(&heap_bytes);
 
+	if ((component->cpu_features & COMPONENT_CPU_CRC32) != 0)
+		crc32c_use_cpu();
 	client_channel = component_channel(CHANNEL_FS, CHANNEL_SERVER, 0);
 	if (client_channel == NULL) {
 		log_line(LOG_WARNING "there is no channel to serve");

@@ -30,12 +30,81 @@ crc_init(void)
 			crc_table[t][i] = (crc_table[t - 1][i] >> 8) ^ crc_table[0][crc_table[t - 1][i] & 0xff];
 }
 
-/* Eight bytes at a time (slicing by 8, Kounavis and Berry 2008). */
+/*
+ * What CPUs have for it: the CRC32 instructions of ARMv8 (Arm ARM C6.2.92), which
+ * are optional in its first version, and those of SSE 4.2 on the build host.
+ */
+#if defined(__aarch64__)
+#define CPU_SUMS 1
+#define CRC_CODE
+static inline uint32_t
+cpu_sum_1(uint32_t crc, uint8_t v)
+{
+	__asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1" : "+r"(crc) : "r"(v));
+	return crc;
+}
+static inline uint32_t
+cpu_sum_8(uint32_t crc, uint64_t v)
+{
+	__asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1" : "+r"(crc) : "r"(v));
+	return crc;
+}
+#elif defined(__x86_64__)
+#define CPU_SUMS 1
+#define CRC_CODE __attribute__((target("sse4.2")))
+CRC_CODE static inline uint32_t cpu_sum_1(uint32_t crc, uint8_t v) { return __builtin_ia32_crc32qi(crc, v); }
+CRC_CODE static inline uint32_t cpu_sum_8(uint32_t crc, uint64_t v) { return (uint32_t)__builtin_ia32_crc32di(crc, v); }
+#else
+#define CPU_SUMS 0
+#endif
+
+static bool cpu_sums;
+
+/* On arm64 no program can ask at EL0: who calls was told. */
+bool
+crc32c_use_cpu(void)
+{
+#if defined(__x86_64__)
+	cpu_sums = __builtin_cpu_supports("sse4.2") != 0;
+#else
+	cpu_sums = CPU_SUMS != 0;
+#endif
+	return cpu_sums;
+}
+
+#if CPU_SUMS
+CRC_CODE static uint32_t
+crc32c_by_cpu(uint32_t crc, const uint8_t *p, size_t count)
+{
+	const uint64_t *words;
+
+	for (; count > 0 && ((uintptr_t)p & 7) != 0; count--)
+		crc = cpu_sum_1(crc, *p++);
+	words = __builtin_assume_aligned(p, 8);
+	for (; count >= 64; count -= 64, words += 8) {
+		crc = cpu_sum_8(cpu_sum_8(crc, words[0]), words[1]);
+		crc = cpu_sum_8(cpu_sum_8(crc, words[2]), words[3]);
+		crc = cpu_sum_8(cpu_sum_8(crc, words[4]), words[5]);
+		crc = cpu_sum_8(cpu_sum_8(crc, words[6]), words[7]);
+	}
+	for (; count >= 8; count -= 8)
+		crc = cpu_sum_8(crc, *words++);
+	for (p = (const uint8_t *)words; count > 0; count--)
+		crc = cpu_sum_1(crc, *p++);
+	return crc;
+}
+#endif
+
+/* Eight bytes at a time (slicing by 8, Kounavis and Berry 2008), if the CPU does not do it. */
 uint32_t
 crc32c(uint32_t crc, const void *bytes, size_t count)
 {
 	const uint8_t *p = bytes;
 
+#if CPU_SUMS
+	if (cpu_sums)
+		return crc32c_by_cpu(crc, p, count);
+#endif
 	if (crc_table[0][1] == 0)
 		crc_init();
 	while (count > 0 && ((uintptr_t)p & 7) != 0) {

@@ -485,6 +485,7 @@ describe(const struct component *c, struct component_info *info)
 	info->was_killed = c->starts > 1 && c->ending == ENDED_KILLED;
 	memcpy(info->name, c->conf->name, sizeof info->name);
 	info->timer_hz = tessera.info->timer_hz;
+	info->cpu_features = (tessera.boot->cpu_features & BOOT_CPU_CRC32) != 0 ? COMPONENT_CPU_CRC32 : 0;
 	info->wall_time_ns = tessera.boot->wall_time_ns;
 	info->wall_time_ticks = tessera.boot->wall_time_ticks;
 	info->random = next_random();

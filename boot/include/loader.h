@@ -67,6 +67,7 @@ void devices_stop(const struct bootinfo *info);
 uint64_t counter(void);			/* CNTPCT_EL0 */
 uint64_t counter_frequency(void);
 uint64_t current_el(void);		/* 1, 2 */
+uint64_t instruction_sets(void);	/* ID_AA64ISAR0_EL1 */
 uint64_t mpidr(void);
 void cache_clean(const void *at, uint64_t size);	/* to the point of coherency */
 /* Leaves firmware's world: caches and MMU off, devices stopped, on to entry. */

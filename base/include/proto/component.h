@@ -51,6 +51,8 @@ enum {
 #define COMPONENT_DMA_BASE	0x38000000UL
 #define COMPONENT_CONFIG_BASE	0x40000000UL	/* configuration spaces, for devmgr */
 
+enum { COMPONENT_CPU_CRC32 = 1 };	/* the CRC32 instructions */
+
 enum { COMPONENT_EXIT = 1 };		/* label of the message */
 
 enum { COMPONENT_BIT_PEER = 1 };	/* bit 0 of the Notification */
@@ -179,7 +181,7 @@ struct component_info {
 	char cmdline[256];		/* of the boot slot */
 	uint64_t usage;			/* struct memory_usage (proto/usage.h), its own, to be written */
 	uint32_t was_killed;		/* 1: somebody with the authority ended the last life, not a fault of its own */
-	uint32_t reserved;
+	uint32_t cpu_features;		/* COMPONENT_CPU_*: what all CPUs have beyond ARMv8.0 */
 };
 _Static_assert(sizeof(struct component_info) <= 4096, "one page");
 

@@ -156,6 +156,9 @@ struct boot_init {
 };
 
 enum boot_psci { BOOT_PSCI_NONE = 0, BOOT_PSCI_SMC = 1, BOOT_PSCI_HVC = 2 };
+/* Instructions that ARMv8.0 leaves open, as the boot CPU has them: the cores of one machine
+ * differ in speed, not in these. */
+enum { BOOT_CPU_CRC32 = 1 };		/* ID_AA64ISAR0_EL1.CRC32 */
 enum boot_source { BOOT_FROM_ACPI = 1, BOOT_FROM_DT = 2 };
 
 struct bootinfo {
@@ -193,7 +196,7 @@ struct bootinfo {
 	uint32_t seed_bytes;
 	uint32_t slot;			/* 0 = A, 1 = B */
 	uint32_t trial;			/* 1: this slot is on its trial boot */
-	uint32_t reserved;
+	uint32_t cpu_features;		/* BOOT_CPU_*; 0 from a loader that does not know them */
 	uint64_t entry_ticks;		/* CNTPCT_EL0 when the loader started ... */
 	uint64_t exit_ticks;		/* ... and when it jumped to the kernel */
 	char cmdline[BOOT_CMDLINE];	/* from the slot header, NUL-terminated */
