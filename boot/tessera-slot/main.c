@@ -272,12 +272,29 @@ slot_has(struct session *s, unsigned slot, const struct slot_header *wanted)
 	    strcmp(h.cmdline, wanted->cmdline) == 0;
 }
 
-/* write and activate, as far as they are not done: pkg may ask twice, and may ask for what runs. */
+static bool
+is_bad(struct session *s, unsigned slot)
+{
+	struct boot_state state;
+	struct complaint ignored;
+	bool valid;
+
+	return slots_state(&s->slots, &state, &valid, &ignored) && state.slot[slot].state == SLOT_BAD;
+}
+
+/*
+ * write and activate, as far as they are not done: pkg may ask twice, and may ask for
+ * what runs.  What did not come up is not tried again because pkg completes, at the next
+ * start, what it had begun.
+ */
 static int
 upgrade(struct session *s, const char *kernel, const char *bundle)
 {
-	struct slot_header wanted;
+	unsigned target = 1 - s->slots.running;
+	struct slot_header wanted, found;
+	struct complaint damage;
 	struct content c;
+	bool there;
 
 	if (!gather(s, kernel, bundle, &c) || !content_check(&c, &why) || !content_header(&c, &wanted, &why))
 		return failed();
@@ -287,9 +304,15 @@ upgrade(struct session *s, const char *kernel, const char *bundle)
 		say("slot %c, which runs, has this kernel and bundle", letter(s->slots.running));
 		return EXIT_SUCCESS;
 	}
-	if (!slot_has(s, 1 - s->slots.running, &wanted) && !slots_write(&s->slots, &c, &why))
+	there = slot_has(s, target, &wanted) && slots_verify(&s->slots, target, &found, &damage);
+	if (there && is_bad(s, target)) {
+		complain(&why, "slot %c has this kernel and bundle and did not come up; "
+		    "`tessera-slot activate` tries it again", letter(target));
 		return failed();
-	say("slot %c has \"%s\"", letter(1 - s->slots.running), c.label);
+	}
+	if (!there && !slots_write(&s->slots, &c, &why))
+		return failed();
+	say("slot %c has \"%s\"", letter(target), c.label);
 	return activate(s);
 }
 

@@ -81,6 +81,8 @@ says an_upgrade_takes_the_label_beside_the_kernel 0 'slot A has "third 3"' slot 
 says an_upgrade_twice_is_one 0 'slot A gets a trial' slot upgrade ./kernel.elf base.bundle
 says who_falls_back_says_so 0 'slot A ("first") did not come up and is bad now; slot B runs ("second")' slot boot
 says a_bad_slot_is_not_tried 0 '^next start: B$' slot status
+says an_upgrade_does_not_try_a_bad_slot_again 1 'slot A has this kernel and bundle and did not come up' \
+    slot upgrade ./kernel.elf base.bundle
 says a_bad_slot_may_be_tried_again 0 'slot A gets a trial' slot activate
 says good_calls_it_off 0 'slot B is good' slot good
 says after_that_it_is_not_tried 0 '^next start: B$' slot status
@@ -110,6 +112,9 @@ says a_busy_disk_is_named 1 'another tessera-slot is at work' \
     flock disk.img ./tessera-slot --disk disk.img --facts facts activate
 
 # ---- damage
+dd if=/dev/zero of=disk.img bs=4096 count=1 seek=$((37 * 256 + 1)) conv=notrunc status=none
+says an_upgrade_writes_a_damaged_slot_again 0 'slot A gets a trial' slot upgrade ./kernel.elf base.bundle
+says and_calls_it_off_for_what_runs 0 'slot B, which runs' slot upgrade ./kernel2.elf base.bundle
 printf x | dd of=disk.img bs=1 seek=$((37 * 1048576 + 5000)) conv=notrunc status=none
 says damage_is_found 1 '^A damaged: content: wrong hash' slot verify
 says a_damaged_slot_is_not_tried 1 'slot A: content: wrong hash' slot activate
