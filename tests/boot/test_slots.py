@@ -48,16 +48,20 @@ def boot_folder():
 	return os.path.dirname(folder)
 
 
+def disk_with(name, bundle, extra):
+	"""A disk with this bundle in slot A, and folders laid over the minimal root."""
+	os.makedirs(images.OUT, exist_ok=True)
+	root, path = os.path.join(images.OUT, name + "-root"), os.path.join(images.OUT, name + ".img")
+	images.run(os.path.join(TOP, "images/mkroot"), "minimal", root + ".cpio", *extra)
+	images.run(os.path.join(TOP, "images/mkext4"), root + ".cpio", root + ".ext4", "192")
+	images.run(os.path.join(TOP, "images/mkimage"), "-o", path, "--loader", images.built("release", "boot/BOOTAA64.EFI"),
+	    "--kernel", images.kernel("release"), "--bundle", bundle, "--label", "the old system", "--root", root + ".ext4")
+	return path
+
+
 @images.once
 def upgradable():
-	root = os.path.join(images.OUT, "slots-root")
-	images.run(os.path.join(TOP, "images/mkroot"), "minimal", root + ".cpio", boot_folder())
-	images.run(os.path.join(TOP, "images/mkext4"), root + ".cpio", root + ".ext4", "192")
-	path = os.path.join(images.OUT, "slots.img")
-	images.run(os.path.join(TOP, "images/mkimage"), "-o", path, "--loader", images.built("release", "boot/BOOTAA64.EFI"),
-	    "--kernel", images.kernel("release"), "--bundle", images.bundle("slots", images.members("release")),
-	    "--label", "the old system", "--root", root + ".ext4")
-	return path
+	return disk_with("slots", images.bundle("slots", images.members("release")), [boot_folder()])
 
 
 def disk():
@@ -182,18 +186,72 @@ def a_power_cut_while_a_slot_is_written_leaves_a_system(start):
 			path = disk()
 
 
+def system_packages(number, bundle, key):
+	"""A repository of the base system, version 0.1-NUMBER."""
+	folder = os.path.join(images.OUT, f"system-{number}")
+	shutil.rmtree(folder, ignore_errors=True)
+	subprocess.run([os.path.join(TOP, "images/mkpackages"), folder], check=True, stdout=subprocess.DEVNULL,
+	    env=dict(os.environ, VERSION=f"0.1-{number}", BUNDLE=bundle, PKG_KEY=key + ".key"))
+	return folder
+
+
+def installed_by_pkg(old, repositories):
+	"""What pkg leaves of the old version, as a folder, with newer repositories beside it."""
+	pkg, stage = images.built("release", "pkg/cmd/pkg"), os.path.join(images.OUT, "installed")
+	shutil.rmtree(stage, ignore_errors=True)
+	os.makedirs(os.path.join(stage, "etc/pkg/keys"))
+	shutil.copy(os.path.join(old, "system.pub"), os.path.join(stage, "etc/pkg/keys"))
+	for words in (["repo", "add", "old", old], ["--yes", "install", "tessera-kernel", "tessera-boot", "tessera-base"]):
+		subprocess.run([pkg, "--root", stage, "--arch", "aarch64", *words], check=True,
+		    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+	os.remove(os.path.join(stage, "etc/pkg/repos"))
+	for folder in repositories:
+		shutil.copytree(folder, os.path.join(stage, "srv", os.path.basename(folder)))
+	return stage
+
+
+def pkg_upgrades_the_base_system_and_a_broken_one_falls_back(start):
+	"""The packages, their trigger, and pkg itself on the running system."""
+	for command in (["make", "-s", "-C", "pkg/cmd", "CONFIG=release"], ["ports/build", "pkg"]):
+		subprocess.run(command, cwd=TOP, check=True, stdout=subprocess.DEVNULL)
+	boot_folder()
+	key = os.path.join(images.OUT, "system")
+	first, broken = images.bundle("first", images.members("release")), os.path.join(images.OUT, "slots/boot/broken-world.bundle")
+	old = system_packages(1, first, key)
+	stage = installed_by_pkg(old, [system_packages(2, images.built("release", "images/base.bundle"), key),
+	    system_packages(3, broken, key)])
+	path = disk_with("pkg", first, [stage, os.path.join(TOP, "build/ports/pkg/root")])
+	m = boot(start, path)
+	check(re.search("^tessera-base +0.1-1", m.sh("pkg list"), re.M), "not installed by pkg")
+	m.sh("pkg repo add new /srv/system-2")
+	output = m.sh("pkg --yes upgrade", guard=WRITE_GUARD)
+	check('slot B has "tessera 0.1-2"' in output, output)
+	m.type("reboot")
+	m.expect("slot B (trial boot) tessera 0.1-2", BOOT_GUARD)
+	m.login()
+	status(m, r'^B runs  good .*"tessera 0.1-2"', r"^A +good ")
+	m.sh("pkg verify", guard=WRITE_GUARD)
+	m.sh("pkg repo add broken /srv/system-3")
+	output = m.sh("pkg --yes upgrade", guard=WRITE_GUARD)
+	check('slot A has "tessera 0.1-3"' in output, output)
+	m.type("reboot")
+	m.expect("slot A (trial boot) tessera 0.1-3", BOOT_GUARD)
+	m.expect("linux is down, and this slot was on trial", BOOT_GUARD)
+	m.login()
+	says(m, 'slot A ("tessera 0.1-3") did not come up and is bad now; slot B runs ("tessera 0.1-2")')
+	# Back to what runs: nothing needs to be written.
+	output = m.sh("pkg --yes rollback", guard=WRITE_GUARD)
+	check("slot B, which runs, has this kernel and bundle" in output, output)
+	status(m, r"^B runs  good", r"^next start: B$")
+	m.type("poweroff")
+	m.end()
+
+
 def host_keys_are_made_once(start):
 	"""Where dropbear is installed, at its first start."""
 	subprocess.run([os.path.join(TOP, "ports/build"), "dropbear"], check=True, stdout=subprocess.DEVNULL)
 	ports = [os.path.join(TOP, "build/ports", name, "root") for name in ("zlib", "dropbear")]
-	root, path = os.path.join(images.OUT, "keys-root"), os.path.join(images.OUT, "keys.img")
-	os.makedirs(images.OUT, exist_ok=True)
-	images.run(os.path.join(TOP, "images/mkroot"), "minimal", root + ".cpio", *ports)
-	images.run(os.path.join(TOP, "images/mkext4"), root + ".cpio", root + ".ext4", "192")
-	images.run(os.path.join(TOP, "images/mkimage"), "-o", path, "--loader", images.built("release", "boot/BOOTAA64.EFI"),
-	    "--kernel", images.kernel("release"), "--bundle", images.built("release", "images/base.bundle"),
-	    "--root", root + ".ext4")
-	m = boot(start, path)
+	m = boot(start, disk_with("keys", images.built("release", "images/base.bundle"), ports))
 	check(m.sh("ls /etc/dropbear/*_host_key | wc -l") == "3", "not three keys")
 	check(m.sh("ls /etc/dropbear | grep new", status=1) == "", "something is left over")
 	check("ssh-ed25519" in m.sh("dropbearkey -y -f /etc/dropbear/dropbear_ed25519_host_key"), "no ed25519 key")
@@ -208,5 +266,5 @@ def host_keys_are_made_once(start):
 
 TESTS = [an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back]
 if LONG:
-	TESTS += [host_keys_are_made_once, a_system_whose_init_gives_up_falls_back, a_system_without_a_linux_world_falls_back,
+	TESTS += [pkg_upgrades_the_base_system_and_a_broken_one_falls_back, host_keys_are_made_once, a_system_whose_init_gives_up_falls_back, a_system_without_a_linux_world_falls_back,
 	    a_kernel_that_hangs_falls_back_at_the_next_reset, a_power_cut_while_a_slot_is_written_leaves_a_system]
