@@ -20,13 +20,6 @@ cnode_slot(struct cnode *cnode, uint64_t index, struct slot **slot)
 	return OK;
 }
 
-struct cnode *
-cap_cnode(const struct slot *s)
-{
-	assert(s->type == OBJ_CNODE);
-	return s->cnode;
-}
-
 static bool
 is_first_child(struct slot *s)
 {

@@ -40,7 +40,6 @@ cap_lookup_type(const struct thread *t, uint64_t index, enum object_type type,
 }
 
 enum error cnode_slot(struct cnode *cnode, uint64_t index, struct slot **slot);
-struct cnode *cap_cnode(const struct slot *s);
 enum error cap_derivable(const struct slot *s);
 void cap_derive(struct slot *dst, struct slot *src, unsigned rights);
 void derivation_insert(struct slot *parent, struct slot *child);
