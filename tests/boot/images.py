@@ -12,8 +12,14 @@ from serial import TOP
 
 MIB = 1 << 20
 SLOT_A, SLOT_B = 37 * MIB, 101 * MIB
-OUT = os.path.join(LOGS, f"images-{os.getpid()}")	# several runs do not meet
+OUT = ""		# own() says where
 made = {}
+
+
+def own():
+	"""This process makes its own: several runs, and several tests of one, do not meet."""
+	global OUT
+	OUT = os.path.join(LOGS, f"images-{os.getpid()}")
 
 
 def built(config, path):
