@@ -298,7 +298,9 @@ check_thread_slots(struct thread *t)
 	CHECK((t->cspace != NULL) == (cspace->type == OBJ_CNODE), t);
 	CHECK(t->cspace == NULL || t->cspace == cspace->cnode, t);
 	CHECK(t->cspace_count == (t->cspace != NULL ? t->cspace->count : 0), t);
-	CHECK((t->vspace != NULL) == (vspace->type == OBJ_VSPACE), t);
+	/* Preempted while the slot's VSpace dies, the thread is without it already. */
+	CHECK(t->vspace != NULL || vspace->type != OBJ_VSPACE || !t->configured, t);
+	CHECK(t->vspace == NULL || vspace->type == OBJ_VSPACE, t);
 	CHECK(t->vspace == NULL || t->vspace == vspace->vspace, t);
 	CHECK((t->ipc != NULL) == (ipc->type == OBJ_FRAME), t);
 	CHECK(t->ipc == NULL || kernel_to_phys(t->ipc) == (paddr_t)ipc->frame.base_page << PAGE_BITS, t);

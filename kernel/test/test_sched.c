@@ -271,6 +271,25 @@ TEST(killing_a_component_is_one_revoke)
 	EXPECT(retype(u, OBJ_FRAME, 20, f, 1), OK);
 }
 
+TEST(thread_loses_its_address_space_by_steps)
+{
+	struct actor a = actor(10, 0, false);
+	uint32_t u = make(OBJ_UNTYPED, 16), vs = new_slot(), f = make(OBJ_FRAME, 16), m;
+
+	EXPECT(retype(u, OBJ_VSPACE, 15, vs, 1), OK);
+	for (unsigned i = 0; i < 4; i++) {
+		m = new_slot();
+		EXPECT(INVOKE(ROOT, CNODE_MINT_FRAME, m, 0, f, RIGHTS_ALL, i * 8192, 4096), OK);
+		EXPECT(INVOKE(m, FRAME_MAP, vs, 0x60000000 + i * 4096, RIGHT_READ, 0), OK);
+	}
+	EXPECT(INVOKE(a.thread, THREAD_CONFIGURE, ROOT, vs, 0, 0, 0), OK);
+	preempt_every = 1;		/* the vspace goes before the thread's own capability to it */
+	EXPECT(revoke(u), OK);
+	EXPECT(restarts >= 2, true);
+	EXPECT(slot_of(m)->vspace == NULL, true);
+	EXPECT(a.t->configured, 0);
+}
+
 TEST(thread_may_delete_itself)
 {
 	struct actor a = actor(10, 0, false);

@@ -221,6 +221,7 @@ thread_new(const struct thread_plan *plan)
 	uint64_t n = next_thread++, stack_top = STACK_VADDR + (n + 1) * (2UL << STACK_BITS);
 
 	made.ipc_vaddr = IPC_VADDR + n * 4096;
+	made.stack_top = stack_top;
 	map_frame(copy(made.ipc), plan->vspace, made.ipc_vaddr, RIGHT_READ | RIGHT_WRITE);
 	map_frame(make(OBJ_FRAME, STACK_BITS), plan->vspace, stack_top - (1UL << STACK_BITS),
 		RIGHT_READ | RIGHT_WRITE);

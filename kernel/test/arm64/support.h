@@ -35,6 +35,7 @@ struct thread_plan {
 struct thread_made {
 	uint32_t thread, sched_context, vcpu, ipc;
 	uint64_t ipc_vaddr;
+	uint64_t stack_top;
 };
 
 extern const struct init_info *info;
