@@ -71,8 +71,8 @@ def disk():
 	return path
 
 
-def boot(start, path):
-	m = start(path, CPUS=2, SNAPSHOT=0)
+def boot(start, path, **environment):
+	m = start(path, CPUS=2, SNAPSHOT=0, **environment)
 	m.login()
 	return m
 
@@ -100,8 +100,9 @@ def status(m, *wanted):
 		check(re.search(pattern, output, re.M), f"tessera-slot status: not seen: {pattern}\n{output}")
 
 
-def an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back(start):
-	m = boot(start, disk())
+def upgrades(start, node, **environment):
+	"""From A to B, which is found good, and back to an A that is damaged before it starts."""
+	m = boot(start, disk(), **environment)
 	check(m.sh("cat /proc/tessera/slot").startswith("slot A\ntrial no\ndisk 54455353-4f4c-5402"), "/proc/tessera/slot")
 	status(m, r'^A runs  good .*"the old system"', r"^B .*empty", r"^next start: A$")
 	machine = m.sh("cat /etc/machine-id")
@@ -121,7 +122,7 @@ def an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back(start):
 	# The other way, and what was written becomes damaged.
 	m.sh("tessera-slot --label doomed write /boot/kernel.elf /boot/broken-world.bundle && tessera-slot activate",
 	    guard=WRITE_GUARD)
-	m.sh("dd if=/dev/zero of=/dev/nvme0n1p2 bs=4096 seek=5 count=1 && sync")
+	m.sh(f"dd if=/dev/zero of=/dev/{node} bs=4096 seek=5 count=1 && sync")
 	output, ended = m.run("tessera-slot verify", guard=WRITE_GUARD)
 	check(ended == 1 and "A damaged: content: wrong hash" in output and "B whole" in output, output)
 	m.type("reboot")
@@ -132,6 +133,14 @@ def an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back(start):
 	status(m, r"^B runs  good", r"^next start: B$")
 	m.type("poweroff")
 	m.end()
+
+
+def an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back(start):
+	upgrades(start, "nvme0n1p2")
+
+
+def an_upgrade_works_on_a_virtio_disk(start):
+	upgrades(start, "vda2", DISK="virtio")
 
 
 def falls_back(start, kernel, bundle, *seen, hangs=False):
@@ -266,5 +275,5 @@ def host_keys_are_made_once(start):
 
 TESTS = [an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back]
 if LONG:
-	TESTS += [pkg_upgrades_the_base_system_and_a_broken_one_falls_back, host_keys_are_made_once, a_system_whose_init_gives_up_falls_back, a_system_without_a_linux_world_falls_back,
+	TESTS += [an_upgrade_works_on_a_virtio_disk, pkg_upgrades_the_base_system_and_a_broken_one_falls_back, host_keys_are_made_once, a_system_whose_init_gives_up_falls_back, a_system_without_a_linux_world_falls_back,
 	    a_kernel_that_hangs_falls_back_at_the_next_reset, a_power_cut_while_a_slot_is_written_leaves_a_system]
