@@ -26,6 +26,7 @@ idle(struct cpu *cpu)
 	dsb_sy();
 	__asm__ volatile("wfi" : : : "memory");
 	kernel_lock(cpu);
+	cpu->entries++;
 	take_interrupts(cpu);
 }
 
