@@ -383,6 +383,52 @@ long_operations(void)
 	must("revoke", cnode_revoke(INIT_SLOT_CNODE, n));
 }
 
+/* A full CNode, which dies with all that it holds; derivations a thousand deep,
+ * revoked from the top, and once with their middle gone. */
+static void
+many_capabilities(void)
+{
+	enum { DEPTH = 1000, CNODE_BITS = 16 };
+	uint32_t cnode = make(OBJ_CNODE, CNODE_BITS), frame = make(OBJ_FRAME, 12);
+
+	for (uint32_t i = 1; i < 1U << CNODE_BITS; i++)
+		must("copy", cnode_copy(cnode, i, 0, frame, RIGHTS_ALL));
+	must("delete", cnode_delete(INIT_SLOT_CNODE, cnode));
+	cnode = make(OBJ_CNODE, CNODE_BITS);
+	for (unsigned round = 0; round < 2; round++) {
+		must("copy", cnode_copy(cnode, 1, 0, frame, RIGHTS_ALL));
+		for (uint32_t i = 1; i < DEPTH; i++)
+			must("copy", cnode_copy(cnode, i + 1, cnode, i, RIGHTS_ALL));
+		if (round == 1)
+			must("delete", cnode_delete(cnode, DEPTH / 2));
+		must("revoke", cnode_revoke(INIT_SLOT_CNODE, frame));
+	}
+}
+
+/* The largest Frame that memory has: cleared, mapped by blocks and by pages, dying
+ * with its VSpace and by revoke. */
+static void
+largest_frame(void)
+{
+	uint32_t frame, space = make(OBJ_VSPACE, 22);
+	unsigned bits = 0;
+
+	for (uint32_t i = 0; i < info->untyped_count; i++)
+		if (info->untyped[i].device == 0 && info->untyped[i].size_bits > bits)
+			bits = info->untyped[i].size_bits;
+	bits = bits > 30 ? 30 : bits - 1;
+	frame = make(OBJ_FRAME, bits);
+	map_frame(frame, space, 1UL << 30, RIGHT_READ | RIGHT_WRITE);
+	must("unmap", frame_unmap(frame));
+	map_frame(frame, space, (1UL << 30) + 4096, RIGHT_READ | RIGHT_WRITE);
+	must("unmap", frame_unmap(frame));
+	map_frame(copy(frame), space, (1UL << 30) + 4096, RIGHT_READ | RIGHT_WRITE);
+	must("revoke", cnode_revoke(INIT_SLOT_CNODE, frame));
+	map_frame(frame, space, (1UL << 30) + 4096, RIGHT_READ);
+	must("delete", cnode_delete(INIT_SLOT_CNODE, space));
+	report("largest_frame_bits", bits);
+}
+
 void
 test_main(void)
 {
@@ -404,6 +450,10 @@ test_main(void)
 	bench_map_io("map_io_block", "unmap_io_block", 21, 0x60000000);
 	bench_hypercalls();
 	long_operations();
+	if (info->debug_kernel != 0) {		/* nothing here but the stretches counts */
+		many_capabilities();
+		largest_frame();
+	}
 	if (system_control_bench(INIT_SLOT_SYSTEM_CONTROL, 0, &longest) == OK && longest != 0)
 		report("longest_masked", longest * ns_per_tick);
 	finish();
