@@ -41,7 +41,7 @@ show_plan(const struct cmd *c, const struct plan *p)
 	for (size_t i = 0; i < p->implicit.count; i++)
 		fprintf(c->out, "keep      %s  (only for those that need it)\n", p->implicit.items[i]);
 	if (size != 0 && !c->quiet)
-		fprintf(c->out, "%zu packages, %llu KiB of new files\n", p->count, (unsigned long long)(size + 1023) / 1024);
+		fprintf(c->out, "%zu package%s, %llu KiB of new files\n", p->count, p->count == 1 ? "" : "s", (unsigned long long)(size + 1023) / 1024);
 	fflush(c->out);
 }
 
@@ -219,6 +219,8 @@ cmd_add(struct cmd *c)
 		status = repos_load(&c->root, &repos, true, &c->f);
 	if (status == 0)
 		status = carry_out(c, &q, &repos, "add");
+	for (size_t i = 0; i < q.local_count && status == 0 && !c->dry_run; i++)
+		rollback_keep(&c->root, q.locals[i].path, &q.locals[i].m);
 	for (size_t i = 0; i < q.local_count; i++)
 		manifest_free(&q.locals[i].m);
 	free(q.locals);

@@ -25,7 +25,7 @@ static const struct {
 	{"add", cmd_add, 1, -1, "add FILE…           installs package files"},
 	{"autoremove", cmd_autoremove, 0, 0, "autoremove          removes what nobody asked for and nothing needs"},
 	{"search", cmd_search, 0, 1, "search [TEXT]       packages by a part of name or summary"},
-	{"info", cmd_info, 1, -1, "info NAME…          all about packages"},
+	{"info", cmd_info, 0, -1, "info [NAME…]        all about packages; what is installed"},
 	{"list", cmd_list, 0, 0, "list                what is installed"},
 	{"files", cmd_files, 1, -1, "files NAME…         their files"},
 	{"owner", cmd_owner, 1, -1, "owner PATH…         whose files these are"},
@@ -172,9 +172,10 @@ show_progress(void *context, enum progress what, const char *text, uint64_t done
 		fprintf(stderr, "%s\n", c->fetch_name);
 	else if (terminal && what == PROGRESS_BYTES && c->fetch_name != NULL)
 		draw_bytes(c, done, total);
-	else if (terminal && what == PROGRESS_STAGE) {
+	else if (terminal && (what == PROGRESS_STAGE || what == PROGRESS_REMOVE)) {
 		draw_bar(done, total);
-		fprintf(stderr, "unpacking %s (%llu of %llu)", text, (unsigned long long)done + 1, (unsigned long long)total);
+		fprintf(stderr, "%s %s (%llu of %llu)", what == PROGRESS_STAGE ? "unpacking" : "removing", text,
+		    (unsigned long long)done + 1, (unsigned long long)total);
 	} else if (terminal && what == PROGRESS_COMMIT) {
 		draw_bar(done, total);
 		fputs("writing to the disk", stderr);

@@ -178,6 +178,34 @@ info_one(struct cmd *c, const struct repos *repos, const char *name, bool first)
 	return 0;
 }
 
+/* "name version  summary", or with --json all about each. */
+static int
+info_installed(struct cmd *c)
+{
+	struct list names = {0};
+	sqlite3_stmt *s;
+	int status = query(c, "SELECT name FROM package ORDER BY name", NULL, &s);
+
+	while (status == 0 && sql_row(s))
+		list_add(&names, sql_text(s, 0));
+	if (c->json)
+		putc('[', c->out);
+	for (size_t i = 0; i < names.count && status == 0; i++) {
+		struct manifest m;
+
+		status = db_package(&c->root, names.items[i], false, &m, &c->f);
+		if (status == 0 && c->json)
+			show_info(c, &m, db_is_automatic(&c->root, m.name) ? "installed, because others need it" : "installed", i == 0);
+		else if (status == 0)
+			fprintf(c->out, "%-20s %-18s %s\n", m.name, m.version, m.summary);
+		manifest_free(&m);
+	}
+	if (c->json)
+		fputs("]\n", c->out);
+	list_free(&names);
+	return status;
+}
+
 int
 cmd_info(struct cmd *c)
 {
@@ -187,6 +215,8 @@ cmd_info(struct cmd *c)
 
 	if (status != 0)
 		return status;
+	if (c->count == 0)
+		return info_installed(c);
 	/* What is installed can be told without repositories. */
 	if (repos_load(&c->root, &repos, false, &ignored) != 0 && !c->json)
 		fprintf(stderr, "pkg: %s\n", ignored.text);

@@ -5,6 +5,9 @@
  * files of packages that come back must still be somewhere: in the cache, in the
  * folder of a repository, or offered by one.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,6 +39,52 @@ check_id(struct root *r, int64_t *id, struct fault *f)
 
 	sqlite3_finalize(s);
 	return known ? 0 : fault_set(f, PKG_NOTHING, "there is no transaction %lld; 'pkg history' lists them", (long long)*id);
+}
+
+/* Of package files that came from no repository; no repository can have that name. */
+static char *
+added_folder(const struct root *r)
+{
+	return root_path(r, "var/cache/pkg/+added");
+}
+
+/* All of a file; false and errno if that does not work. */
+static bool
+copy(int from, int to)
+{
+	char block[1 << 16];
+	ssize_t n;
+
+	while ((n = read(from, block, sizeof(block))) > 0) {
+		if (write(to, block, (size_t)n) != n)
+			return false;
+	}
+	return n == 0;
+}
+
+void
+rollback_keep(struct root *r, const char *path, const struct manifest *m)
+{
+	char *folder = added_folder(r), *kept = text_format("%s/%s-%s.%s.pkg", folder, m->name, m->version, m->arch);
+	char *part = text_format("%s.part", kept);
+	int from = open(path, O_RDONLY | O_CLOEXEC), to = -1;
+
+	if (folders_make(folder) == 0)
+		to = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	bool good = from >= 0 && to >= 0 && copy(from, to);
+
+	if (to >= 0 && close(to) != 0)
+		good = false;
+	if (from >= 0)
+		close(from);
+	if (!good || rename(part, kept) != 0) {
+		root_note(r, "%s cannot be kept in %s: %s; 'pkg rollback' will not find it", path, folder, strerror(errno));
+		if (to >= 0)
+			unlink(part);
+	}
+	free(part);
+	free(kept);
+	free(folder);
 }
 
 /* A package file of that name that is what its name says and is signed. */
@@ -76,19 +125,30 @@ find_offer(const struct repo *repo, const char *name, const char *version)
 	return NULL;
 }
 
+/* The step's package file, in that folder. */
+static bool
+try_folder(struct search *w, const char *folder, struct step *s)
+{
+	if (!try_file(w, folder, s->name, s->new_version, w->r->arch) && !try_file(w, folder, s->name, s->new_version, "any"))
+		return false;
+	s->local_path = w->p->found[w->p->found_count - 1].path;
+	s->offer = &w->p->found[w->p->found_count - 1].m;
+	return true;
+}
+
 static void
 find_package(struct search *w, struct step *s)
 {
-	for (size_t i = 0; i < w->repos->count; i++) {
-		const struct repo *repo = &w->repos->items[i];
+	char *added = added_folder(w->r);
+	bool found = false;
 
-		if (try_file(w, repo->folder, s->name, s->new_version, w->r->arch) ||
-		    try_file(w, repo->folder, s->name, s->new_version, "any")) {
-			s->local_path = w->p->found[w->p->found_count - 1].path;
-			s->offer = &w->p->found[w->p->found_count - 1].m;
-			return;
-		}
-	}
+	for (size_t i = 0; i < w->repos->count && !found; i++)
+		found = try_folder(w, w->repos->items[i].folder, s);
+	if (!found)
+		found = try_folder(w, added, s);
+	free(added);
+	if (found)
+		return;
 	for (size_t i = 0; i < w->repos->count && s->offer == NULL; i++) {
 		s->offer = find_offer(&w->repos->items[i], s->name, s->new_version);
 		s->repo = s->offer ? &w->repos->items[i] : NULL;

@@ -15,7 +15,7 @@
  * What a long command does at the moment; text is a package or a sentence.  done
  * of total are packages, but for PROGRESS_BYTES, which tells of all that is fetched.
  */
-enum progress { PROGRESS_FETCH, PROGRESS_BYTES, PROGRESS_STAGE, PROGRESS_COMMIT, PROGRESS_NOTE };
+enum progress { PROGRESS_FETCH, PROGRESS_BYTES, PROGRESS_STAGE, PROGRESS_REMOVE, PROGRESS_COMMIT, PROGRESS_NOTE };
 typedef void progress_fn(void *context, enum progress what, const char *text, uint64_t done, uint64_t total);
 
 struct root {
@@ -158,6 +158,11 @@ void plan_free(struct plan *p);
  * cache.  A dry run only counts them: *missing.
  */
 int plan_fetch(struct root *r, struct plan *p, bool dry_run, size_t *missing, struct fault *f);
+/*
+ * Keeps a copy of a package file that was installed by name, where the way back
+ * looks for it.  One that cannot be kept is no error: a note says so.
+ */
+void rollback_keep(struct root *r, const char *path, const struct manifest *m);
 /* Back to before transaction `id` of the history; 0 is the last one.  Sets id's packages as they were. */
 int rollback_plan(struct root *r, int64_t id, const struct repos *repos, struct plan *p, struct fault *f);
 

@@ -944,7 +944,8 @@ prepare(struct run *t, const char *command)
 		struct step *s = &t->p->steps[i];
 
 		if (t->r->progress != NULL)
-			t->r->progress(t->r->progress_context, PROGRESS_STAGE, s->name, i, t->p->count);
+			t->r->progress(t->r->progress_context, s->new ? PROGRESS_STAGE : PROGRESS_REMOVE, s->name, i,
+			    t->p->count);
 		if (s->new != NULL)
 			status = stage_package(t, s);
 	}
