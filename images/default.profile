@@ -2,9 +2,11 @@
 #
 # What a person expects at a prompt: installed by pkg, so that pkg on the running
 # system knows all of it.  `package NAME…` installs from build/ports/repo (`make
-# packages`) with what it needs.
+# packages`) with what it needs.  `repository PATTERN…` says which packages the image
+# carries in /usr/share/tessera/repo, !PATTERN which not; the last that fits counts.
 package tessera-kernel tessera-boot tessera-base
-package musl busybox bash less nano toybox
+package pkg musl busybox bash less
+repository * !*-dev !*-doc !linux-headers
 package e2fsprogs dosfstools mtools
 package xz zstd libarchive ca-certificates
 tree root

@@ -2,7 +2,8 @@
 #
 # The default system and what building on it takes, but for the compiler.
 package tessera-kernel tessera-boot tessera-base
-package musl busybox bash less nano toybox
+package pkg musl busybox bash less nano toybox
+repository *
 package e2fsprogs dosfstools mtools
 package xz zstd libarchive ca-certificates
 package musl-dev linux-headers zlib-dev ncurses-dev

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Tries each program of the default profile, at the prompt of a system made of it.
+# Tries each program of the default profile, and of what tests/packages adds to it, at the prompt of a system made of it.
 # Prints "ok NAME" or "FAIL NAME why", and at the end "N passed, N failed".  Runs on
 # any arm64 Linux with the packages; writes only below a folder of its own.
 work=$(mktemp -d)
@@ -85,6 +85,23 @@ fat_works()
 	    cmp text back && /usr/sbin/fsck.fat -n fat.img
 }
 
+sqlite_works()
+{
+	sqlite3 t.db "create table t(a, b); insert into t values(1, 'x'), (2, 'y');" &&
+	    [ "$(sqlite3 t.db 'select group_concat(b) from t where a > 0')" = x,y ] &&
+	    [ "$(sqlite3 t.db 'pragma integrity_check')" = ok ]
+}
+
+curl_works()
+{
+	curl -sS "file://$work/text" -o fetched && cmp text fetched
+}
+
+keys_work()
+{
+	dropbearkey -t ed25519 -f key && dropbearkey -y -f key | grep -q ssh-ed25519
+}
+
 says busybox BusyBox busybox
 try toybox-sum sh -c '[ "$(toybox sha256sum <text)" = "$(busybox sha256sum <text)" ]'
 try bash bash_works
@@ -95,9 +112,14 @@ try less less_works
 try xz roundtrip 'xz -c' 'xz -dc'
 try zstd roundtrip 'zstd -c' 'zstd -dc'
 try bsdtar archive
+try sqlite sqlite_works
 try ext4 ext4_works
 try fat fat_works
+says curl-tls mbedTLS curl --version
+try curl curl_works
 says certificates 'BEGIN CERTIFICATE' head -n 2 /etc/ssl/certs/ca-certificates.crt
+try dropbearkey keys_work
+says dropbear 'Dropbear .*v20' dropbear -V
 [ ! -x /usr/bin/make ] || try make make_works
 [ ! -x /usr/bin/pkgconf ] || says pkgconf '^1\.3' pkgconf --modversion zlib
 cd / && rm -rf "$work"
