@@ -220,8 +220,9 @@ def a_fork_bomb_is_bounded(m):
 		most = max(most, int(m.sh("sleep 1; ps -o user | grep -c nobody", status=None).split()[0]))
 	m.sh("touch /tmp/stop")
 	print(f"    at most {most} processes seen")
-	# One more may be between set-uid and exec, which the limit lets pass.
-	check(2 <= most <= 44, f"{most} processes with a limit of 40")
+	# A listing takes its time: who ends after it was seen makes room for one that is seen, too.
+	# Without the limit it would be hundreds.
+	check(2 <= most <= 80, f"{most} processes with a limit of 40")
 	for _ in range(40):
 		m.sh("for i in 1 2 3 4 5 6 7 8; do kill -9 $(ps -o user,pid | awk '/nobody/{print $2}'); done "
 		    "2>/dev/null", status=None)
