@@ -13,6 +13,7 @@ int preempt_every = -1;
 unsigned restarts;
 uint32_t normal_untyped, device_untyped;
 static uint32_t slot_next;
+static uint32_t bed;			/* where init sleeps; 0: not made yet */
 
 void
 test_register(struct test *t)
@@ -173,6 +174,24 @@ init_priority(unsigned priority)
 	EXPECT(INVOKE(INIT_SLOT_THREAD, THREAD_SET_PRIORITY, priority, 255), OK);
 }
 
+void
+init_sleeps(void)
+{
+	if (bed == 0)
+		bed = make(OBJ_NOTIFICATION, 0);
+	syscall_on(init_thread->cpu, SYS_WAIT, bed, 0, 0, 0, 0);
+}
+
+void
+wake_init(void)
+{
+	host_cpu = &cpus[0];
+	notification_signal(slot_of(bed)->notification, 1);
+	cpus[0].arch.kicked = true;
+	host_settle();
+	EXPECT(running(0) == init_thread, true);
+}
+
 static void
 begin(unsigned cpus_wanted)
 {
@@ -182,6 +201,7 @@ begin(unsigned cpus_wanted)
 	host_boot(cpus_wanted);
 	preempt_every = -1;
 	slot_next = SCRATCH;
+	bed = 0;
 	normal_untyped = device_untyped = 0;
 	info = NULL;
 	for (struct slot *s = init_thread->vspace->mappings; s != NULL;

@@ -78,6 +78,9 @@ struct actor {
 struct actor actor(unsigned priority, unsigned cpu, bool passive);
 void start(const struct actor *a);
 void init_priority(unsigned priority);
+/* init sleeps, so that actors of any priority run; waking it is a signal. */
+void init_sleeps(void);
+void wake_init(void);
 uint64_t info_words(unsigned words);
 
 #endif

@@ -13,33 +13,11 @@ reg(const struct actor *a, unsigned n)
 	return a->t->regs.x[n];
 }
 
-/* init sleeps, so that actors of any priority run; waking it is a signal. */
-static uint32_t bed;
-
-static void
-init_sleeps(void)
-{
-	if (bed == 0)
-		bed = make(OBJ_NOTIFICATION, 0);
-	syscall_on(0, SYS_WAIT, bed, 0, 0, 0, 0);
-}
-
-static void
-wake_init(void)
-{
-	host_cpu = &cpus[0];
-	notification_signal(slot_of(bed)->notification, 1);
-	cpus[0].arch.kicked = true;
-	host_settle();
-	EXPECT(running(0) == init_thread, true);
-}
-
 TEST(call_and_reply_carry_words_and_badge)
 {
 	uint32_t e = make(OBJ_ENDPOINT, 0), b = new_slot();
 	struct actor s = actor(20, 0, false), c = actor(10, 0, false);
 
-	bed = 0;
 	EXPECT(mint(b, e, RIGHTS_ALL, 77), OK);
 	start(&s);
 	start(&c);
@@ -75,7 +53,6 @@ TEST(passive_server_runs_on_its_callers_time)
 	struct sched_context *time = c.t->sched;
 	uint32_t helper = make(OBJ_SCHED_CONTEXT, 0);
 
-	bed = 0;
 	EXPECT(INVOKE(INIT_SLOT_SCHED_CONTROL, SCHED_CONTROL_CONFIGURE, helper, 0, 1000, 1000), OK);
 	EXPECT(INVOKE(helper, SCHED_CONTEXT_BIND, s.thread), OK);
 	start(&s);
@@ -111,7 +88,6 @@ TEST(long_messages_go_through_the_buffers)
 	uint32_t e = make(OBJ_ENDPOINT, 0), gift = make(OBJ_NOTIFICATION, 0), into = new_slot();
 	struct actor s = actor(20, 0, false), c = actor(10, 0, false);
 
-	bed = 0;
 	start(&s);
 	start(&c);
 	init_sleeps();
@@ -142,7 +118,6 @@ TEST(capabilities_travel_only_with_the_right)
 	uint32_t e = make(OBJ_ENDPOINT, 0), weak = new_slot();
 	struct actor c = actor(10, 0, false);
 
-	bed = 0;
 	EXPECT(copy(weak, e, RIGHT_WRITE), OK);
 	start(&c);
 	init_sleeps();
@@ -167,7 +142,6 @@ TEST(deadlines_end_what_blocks)
 	uint32_t e = make(OBJ_ENDPOINT, 0), n = make(OBJ_NOTIFICATION, 0);
 	struct actor a = actor(10, 0, false), b = actor(9, 0, false), c = actor(8, 0, false);
 
-	bed = 0;
 	start(&a);
 	start(&b);
 	start(&c);
@@ -199,7 +173,6 @@ TEST(destroyed_endpoint_wakes_everybody)
 	uint32_t u = make(OBJ_UNTYPED, 12), e = new_slot();
 	struct actor a = actor(10, 0, false), b = actor(9, 0, false), c = actor(8, 0, false);
 
-	bed = 0;
 	EXPECT(retype(u, OBJ_ENDPOINT, 0, e, 1), OK);
 	start(&a);
 	start(&b);
@@ -222,7 +195,6 @@ TEST(destroyed_reply_wakes_its_caller)
 	uint32_t e = make(OBJ_ENDPOINT, 0);
 	struct actor s = actor(20, 0, false), c = actor(10, 0, false);
 
-	bed = 0;
 	start(&s);
 	start(&c);
 	init_sleeps();
@@ -247,7 +219,6 @@ TEST(call_without_a_reply_prepared_is_refused)
 	uint32_t e = make(OBJ_ENDPOINT, 0);
 	struct actor s = actor(20, 0, false), c = actor(10, 0, false);
 
-	bed = 0;
 	start(&s);
 	start(&c);
 	init_sleeps();
@@ -259,7 +230,7 @@ TEST(call_without_a_reply_prepared_is_refused)
 	EXPECT(running(0) == s.t, true);
 	EXPECT(reg(&s, 2), 5);
 	/* Now the caller comes first. */
-	syscall_on(0, SYS_WAIT, bed, 0, 0, 0, 0);
+	init_sleeps();
 	EXPECT(running(0) == c.t, true);
 	syscall_on(0, SYS_CALL, e, 0, 0, 0, 0);
 	EXPECT(c.t->state, THREAD_SEND);
@@ -273,7 +244,6 @@ TEST(notification_bits_gather_and_wake)
 	uint32_t n = make(OBJ_NOTIFICATION, 0), b1 = new_slot(), b2 = new_slot(), e = make(OBJ_ENDPOINT, 0);
 	struct actor a = actor(20, 0, false), b = actor(10, 0, false);
 
-	bed = 0;
 	EXPECT(mint(b1, n, RIGHTS_ALL, 1), OK);
 	EXPECT(mint(b2, n, RIGHT_WRITE, 2), OK);
 	start(&a);
@@ -322,7 +292,6 @@ TEST(fault_is_a_call_to_the_handler)
 	uint32_t e = make(OBJ_ENDPOINT, 0), b = new_slot();
 	struct actor s = actor(20, 0, false), c = actor(10, 0, false);
 
-	bed = 0;
 	EXPECT(mint(b, e, RIGHTS_ALL, 55), OK);
 	EXPECT(INVOKE(c.thread, THREAD_CONFIGURE, ROOT, c.vspace, c.ipc, 0x1000, b), OK);
 	start(&s);
@@ -357,7 +326,6 @@ TEST(unhandled_fault_suspends_and_inits_resets)
 	struct actor c = actor(10, 0, false);
 	unsigned before = host_resets;
 
-	bed = 0;
 	start(&c);
 	init_sleeps();
 	host_fault(0, LABEL_FAULT_MEMORY, 0);
@@ -375,7 +343,6 @@ TEST(lent_time_returns_through_a_chain)
 	uint32_t e[SERVERS], helper = make(OBJ_SCHED_CONTEXT, 0);
 	struct sched_context *time = c.t->sched;
 
-	bed = 0;
 	EXPECT(INVOKE(INIT_SLOT_SCHED_CONTROL, SCHED_CONTROL_CONFIGURE, helper, 0, 1000, 1000), OK);
 	for (unsigned i = 0; i < SERVERS; i++) {
 		s[i] = actor(20, 0, true);
@@ -415,7 +382,6 @@ TEST(suspended_call_is_cancelled)
 	uint32_t e = make(OBJ_ENDPOINT, 0);
 	struct actor c = actor(10, 0, false);
 
-	bed = 0;
 	start(&c);
 	init_sleeps();
 	syscall_on(0, SYS_CALL, e, 0, 0, host_now + 50, 0);

@@ -6,26 +6,6 @@
  */
 #include "test.h"
 
-static uint32_t bed;
-
-static void
-init_sleeps(void)
-{
-	if (bed == 0)
-		bed = make(OBJ_NOTIFICATION, 0);
-	syscall_on(init_thread->cpu, SYS_WAIT, bed, 0, 0, 0, 0);
-}
-
-static void
-wake_init(void)
-{
-	host_cpu = &cpus[0];
-	notification_signal(slot_of(bed)->notification, 1);
-	cpus[0].arch.kicked = true;
-	host_settle();
-	EXPECT(running(0) == init_thread, true);
-}
-
 /* One kernel entry of init with an interrupt at the first preemption point. */
 static bool
 begins(uint32_t cap, uint32_t label, unsigned n, const uint64_t *args)
@@ -84,7 +64,6 @@ TEST(destroyed_notification_wakes_its_waiters_one_by_one)
 	uint32_t n = make(OBJ_NOTIFICATION, 0);
 	struct actor a = actor(10, 0, false), b = actor(10, 0, false);
 
-	bed = 0;
 	start(&a);
 	start(&b);
 	init_sleeps();
@@ -120,7 +99,6 @@ TEST(dead_server_owes_nobody)
 	uint32_t e = make(OBJ_ENDPOINT, 0), second = make(OBJ_REPLY, 0);
 	struct actor s = actor(20, 0, false), c[2] = { actor(10, 0, false), actor(10, 0, false) };
 
-	bed = 0;
 	start(&s);
 	start(&c[0]);
 	start(&c[1]);
@@ -262,7 +240,6 @@ TEST(what_lacks_a_right_is_refused)
 	uint32_t e = make(OBJ_ENDPOINT, 0), deaf = new_slot(), blind = new_slot(), device = new_slot();
 	struct actor a = actor(10, 0, false);
 
-	bed = 0;
 	EXPECT(copy(deaf, e, RIGHT_READ), OK);
 	EXPECT(copy(blind, ROOT, RIGHT_WRITE), OK);
 	EXPECT(retype(device_untyped, OBJ_FRAME, 12, device, 1), OK);
@@ -282,7 +259,6 @@ TEST(partner_without_a_buffer_gets_what_registers_hold)
 	uint32_t e = make(OBJ_ENDPOINT, 0);
 	struct actor s = actor(20, 0, false), c = actor(10, 0, false);
 
-	bed = 0;
 	EXPECT(INVOKE(s.thread, THREAD_CONFIGURE, ROOT, s.vspace, 0, 0, 0), OK);
 	start(&s);
 	start(&c);
@@ -306,7 +282,6 @@ TEST(full_ring_of_refills_gives_late_and_never_too_much)
 	struct sched_context *sc = a.t->sched;
 	uint64_t ran = 0, begin, sum = 0;
 
-	bed = 0;
 	EXPECT(INVOKE(INIT_SLOT_SCHED_CONTROL, SCHED_CONTROL_CONFIGURE, a.sched, 0, 8000, 100000), OK);
 	begin = host_now;
 	start(&a);
@@ -342,7 +317,6 @@ TEST(sched_context_that_dies_while_lent_is_forgotten_by_all)
 	uint32_t e[2] = { make(OBJ_ENDPOINT, 0), make(OBJ_ENDPOINT, 0) };
 	struct actor s[2], c;
 
-	bed = 0;
 	s[0] = passive_server(e[0], 20);
 	s[1] = passive_server(e[1], 30);
 	c = actor(10, 0, false);
@@ -369,7 +343,6 @@ TEST(time_is_lent_through_so_many_calls_and_no_more)
 	static uint32_t e[LEND_MAX + 1];
 	struct actor c;
 
-	bed = 0;
 	for (unsigned i = 0; i <= LEND_MAX; i++) {
 		e[i] = make(OBJ_ENDPOINT, 0);
 		s[i] = passive_server(e[i], 20);
@@ -405,7 +378,6 @@ TEST_BOTH(call_to_a_lower_priority_leaves_the_cpu_to_who_is_between)
 	uint32_t e = make(OBJ_ENDPOINT, 0);
 	struct actor s = actor(5, 0, false), c = actor(100, 0, false), d = actor(70, 0, false);
 
-	bed = 0;
 	start(&s);
 	init_sleeps();
 	syscall_on(0, SYS_RECV, e, 0, 0, 0, s.reply);
@@ -429,7 +401,6 @@ TEST_BOTH(server_answers_the_last_of_two_and_queues_behind_another)
 	struct actor s = actor(20, 0, false), other = actor(21, 0, false);
 	struct actor c[2] = { actor(10, 0, false), actor(10, 0, false) };
 
-	bed = 0;
 	start(&s);
 	start(&other);
 	start(&c[0]);
@@ -458,7 +429,6 @@ TEST_BOTH(preempted_thread_stays_first_among_its_equals)
 	uint32_t n = make(OBJ_NOTIFICATION, 0), nb = new_slot();
 	struct actor high = actor(20, 0, false), a = actor(10, 0, false), b = actor(10, 0, false);
 
-	bed = 0;
 	EXPECT(mint(nb, n, RIGHTS_ALL, 4), OK);
 	start(&high);
 	start(&a);
@@ -478,7 +448,6 @@ TEST_BOTH(handler_answers_a_fault_with_a_place_or_with_more_than_is_asked)
 	uint32_t h = make(OBJ_ENDPOINT, 0);
 	struct actor s = actor(20, 0, false), c = actor(10, 0, false);
 
-	bed = 0;
 	EXPECT(INVOKE(c.thread, THREAD_CONFIGURE, ROOT, c.vspace, c.ipc, 0x1000, h), OK);
 	start(&s);
 	start(&c);
@@ -505,7 +474,6 @@ TEST(deadlines_are_cancelled_from_anywhere)
 	struct actor a[N];
 	uint32_t n[N];
 
-	bed = 0;
 	for (unsigned i = 0; i < N; i++) {
 		a[i] = actor(20, 0, false);
 		n[i] = make(OBJ_NOTIFICATION, 0);
