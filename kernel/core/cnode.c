@@ -147,3 +147,44 @@ cnode_revoke(struct thread *caller, struct slot *self, uint64_t index)
 		return e;
 	return s->type == OBJ_NULL ? ERR_SLOT_EMPTY : slot_revoke(s);
 }
+
+static uint64_t
+slot_bytes(const struct slot *s)
+{
+	if (s->type == OBJ_FRAME)
+		return (uint64_t)s->pages << PAGE_BITS;
+	return s->type == OBJ_UNTYPED ? (uint64_t)1 << s->pages : 0;
+}
+
+static uint64_t
+slot_badge(const struct slot *s)
+{
+	if (s->type == OBJ_FRAME)
+		return (uintptr_t)s->vspace;
+	return s->type == OBJ_ENDPOINT || s->type == OBJ_NOTIFICATION || s->type == OBJ_IO_SPACE ?
+	    s->badge : 0;
+}
+
+enum error
+cnode_info(struct thread *caller, struct slot *self, uint64_t index)
+{
+	bool frame, mapped;
+	struct slot *s;
+	enum error e;
+
+	e = cnode_slot(self->cnode, index, &s);
+	if (e != OK)
+		return e;
+	if (s->type == OBJ_NULL)
+		return ERR_SLOT_EMPTY;
+	frame = s->type == OBJ_FRAME;
+	mapped = frame && s->vspace != NULL;
+	result_word(caller, 0, s->type);
+	result_word(caller, 1, s->rights | (mapped ? (uint64_t)s->map_rights << 8 : 0) |
+	    (uint64_t)s->device << 16);
+	result_word(caller, 2, slot_badge(s));
+	result_word(caller, 3, frame ? (uint64_t)s->frame.base_page << PAGE_BITS : (uintptr_t)s->object);
+	result_word(caller, 4, slot_bytes(s));
+	result_word(caller, 5, mapped ? (uint64_t)s->frame.vaddr_page << PAGE_BITS : 0);
+	return OK;
+}

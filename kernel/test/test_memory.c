@@ -326,3 +326,49 @@ TEST(cnode_slots_are_checked)
 	EXPECT(INVOKE(ROOT, 99, 1), ERR_CALL);
 	EXPECT(INVOKE(ROOT, 0, 1), ERR_CALL);
 }
+
+TEST(what_a_slot_holds_is_told)
+{
+	uint32_t endpoint = make(OBJ_ENDPOINT, 0), badged = new_slot(), frame = make(OBJ_FRAME, 14);
+	uint32_t part = new_slot(), vspace = make(OBJ_VSPACE, 16), blind = new_slot();
+	uint64_t object, space;
+
+	EXPECT(mint(badged, endpoint, RIGHT_WRITE, 77), OK);
+	EXPECT(INVOKE(ROOT, CNODE_INFO, endpoint), OK);
+	EXPECT(result(0), OBJ_ENDPOINT);
+	EXPECT(result(1), RIGHTS_ALL);
+	EXPECT(result(2), 0);
+	object = result(3);
+	EXPECT(INVOKE(ROOT, CNODE_INFO, badged), OK);
+	EXPECT(result(1), RIGHT_WRITE);
+	EXPECT(result(2), 77);
+	EXPECT(result(3), object);
+
+	EXPECT(INVOKE(ROOT, CNODE_INFO, vspace), OK);
+	space = result(3);
+	EXPECT(INVOKE(ROOT, CNODE_MINT_FRAME, part, 0, frame, RIGHT_READ | RIGHT_WRITE, 4096, 8192), OK);
+	EXPECT(INVOKE(part, FRAME_MAP, vspace, 0x400000, RIGHT_READ, MAP_NORMAL), OK);
+	EXPECT(INVOKE(ROOT, CNODE_INFO, frame), OK);
+	object = result(3);
+	EXPECT(result(2), 0);
+	EXPECT(result(4), 1u << 14);
+	EXPECT(result(5), 0);
+	EXPECT(INVOKE(ROOT, CNODE_INFO, part), OK);
+	EXPECT(result(0), OBJ_FRAME);
+	EXPECT(result(1), RIGHT_READ | RIGHT_WRITE | RIGHT_READ << 8);
+	EXPECT(result(2), space);
+	EXPECT(result(3), object + 4096);
+	EXPECT(result(4), 8192);
+	EXPECT(result(5), 0x400000);
+
+	EXPECT(INVOKE(ROOT, CNODE_INFO, device_untyped), OK);
+	EXPECT(result(0), OBJ_UNTYPED);
+	EXPECT(result(1) >> 16, 1);
+	EXPECT(result(2), 0);
+	EXPECT(result(4), (uint64_t)1 << slot_of(device_untyped)->pages);
+
+	EXPECT(INVOKE(ROOT, CNODE_INFO, new_slot()), ERR_SLOT_EMPTY);
+	EXPECT(INVOKE(ROOT, CNODE_INFO, 1u << 30), ERR_SLOT);
+	EXPECT(copy(blind, ROOT, RIGHT_READ | RIGHT_WRITE), OK);
+	EXPECT(INVOKE(blind, CNODE_INFO, frame), ERR_RIGHTS);
+}
