@@ -281,7 +281,7 @@ function emit_dispatch(  i, o, k)
 	print "};\n#endif"
 }
 
-function emit_grammar(  i, k)
+function emit_grammar(  i, k, kind, what)
 {
 	banner("What can be said to the kernel: the fuzzer's grammar.")
 	print "struct grammar_arg { enum { ARG_NONE, ARG_CAP, ARG_INDEX, ARG_NUMBER, ARG_BITS, ARG_ADDR,"
@@ -299,6 +299,17 @@ function emit_grammar(  i, k)
 				printf " { ARG_%s, 0 },", toupper(kind)
 		}
 		print " } },"
+	}
+	print "};"
+	print "enum { TAKES_CAP = 1, TAKES_MSG = 2, TAKES_REPLY = 4, TAKES_DEADLINE = 8 };"
+	print "static const struct grammar_syscall { unsigned number, takes; const char *name; }"
+	print "\tgrammar_syscalls[] __attribute__((unused)) = {"
+	for (i = 1; i <= nsys; i++) {
+		printf "\t{ SYS_%s, 0", toupper(sname[i])
+		for (k = split("cap msg reply deadline", what, " "); k > 0; k--)
+			if ((i, "takes", what[k]) in uses)
+				printf " | TAKES_%s", toupper(what[k])
+		printf ", \"%s\" },\n", sname[i]
 	}
 	print "};"
 }
