@@ -330,26 +330,25 @@ int
 cmd_verify(struct cmd *c)
 {
 	struct verify_context v = {.c = c};
-	struct list names = {0};
+	long long count = c->count;
 	sqlite3_stmt *s;
 	int status = cmd_open(c, false);
 
 	if (status == 0 && c->count == 0) {
-		status = query(c, "SELECT name FROM package ORDER BY name", NULL, &s);
+		status = query(c, "SELECT count(*) FROM package", NULL, &s);
 		while (status == 0 && sql_row(s))
-			list_add(&names, sql_text(s, 0));
+			count = sqlite3_column_int64(s, 0);
 	}
-	for (int i = 0; i < c->count; i++)
-		list_add(&names, c->operands[i]);
 	if (c->json)
 		putc('[', c->out);
-	for (size_t i = 0; i < names.count && status == 0; i++)
-		status = verify_package(&c->root, names.items[i], show_difference, &v, &c->f);
+	if (status == 0 && c->count == 0)
+		status = verify_all(&c->root, show_difference, &v, &c->f);
+	for (int i = 0; i < c->count && status == 0; i++)
+		status = verify_package(&c->root, c->operands[i], show_difference, &v, &c->f);
 	if (c->json)
 		fputs("]\n", c->out);
 	else if (status == 0 && v.found == 0 && !c->quiet)
-		fprintf(c->out, "%zu packages are as they should be\n", names.count);
-	list_free(&names);
+		fprintf(c->out, "%lld packages are as they should be\n", count);
 	return status == 0 && v.found != 0 ? PKG_CORRUPT : status;
 }
 

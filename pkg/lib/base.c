@@ -268,16 +268,18 @@ path_is_safe(const char *path)
 	return strncmp(path, "var/lib/pkg", 11) != 0 || (path[11] != '\0' && path[11] != '/');
 }
 
-int
-hash_fd(int fd, uint8_t hash[HASH_SIZE], uint64_t *size)
+/* At most `max` bytes: who knows how many there are does not ask for the end. */
+static int
+hash_some(int fd, uint64_t max, uint8_t hash[HASH_SIZE], uint64_t *size)
 {
 	static uint8_t block[1 << 16];
 	crypto_generichash_state state;
 	uint64_t total = 0;
 
 	crypto_generichash_init(&state, NULL, 0, HASH_SIZE);
-	for (;;) {
-		ssize_t n = read(fd, block, sizeof(block));
+	while (total < max) {
+		size_t want = max - total < sizeof(block) ? (size_t)(max - total) : sizeof(block);
+		ssize_t n = read(fd, block, want);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -292,6 +294,20 @@ hash_fd(int fd, uint8_t hash[HASH_SIZE], uint64_t *size)
 	if (size != NULL)
 		*size = total;
 	return 0;
+}
+
+int
+hash_fd(int fd, uint8_t hash[HASH_SIZE], uint64_t *size)
+{
+	return hash_some(fd, UINT64_MAX, hash, size);
+}
+
+int
+hash_equals(int fd, uint64_t size, const uint8_t hash[HASH_SIZE])
+{
+	uint8_t found[HASH_SIZE];
+
+	return hash_some(fd, size, found, NULL) != 0 ? -1 : memcmp(found, hash, HASH_SIZE) == 0;
 }
 
 int

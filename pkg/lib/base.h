@@ -92,6 +92,11 @@ size_t dep_split(const char *s, size_t *op_length);
 
 /* BLAKE2b-256 of a file's content; size may be NULL.  errno is set on error. */
 int hash_fd(int fd, uint8_t hash[HASH_SIZE], uint64_t *size);
+/*
+ * Whether a file that was just seen to have `size` bytes has this hash: 1, 0 (also
+ * when it is shorter now), or -1 and errno.
+ */
+int hash_equals(int fd, uint64_t size, const uint8_t hash[HASH_SIZE]);
 
 /* The whole file, at most max bytes. */
 int file_read(const char *path, size_t max, struct buffer *b, struct fault *f);

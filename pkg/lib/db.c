@@ -119,11 +119,12 @@ sql_text(sqlite3_stmt *s, int column)
 	return t ? (const char *)t : "";
 }
 
+/* One thread uses a root, so SQLite needs no locks of its own. */
 static int
 open_reading(struct root *r, const char *path)
 {
 	char *wal = text_format("%s-wal", path), *uri = NULL;
-	int result = sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READONLY, NULL);
+	int result = sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 
 	if (result == SQLITE_OK)
 		result = sqlite3_exec(r->db, "SELECT 1 FROM meta", NULL, NULL, NULL);
@@ -131,7 +132,7 @@ open_reading(struct root *r, const char *path)
 	if (result == SQLITE_CANTOPEN && access(wal, F_OK) != 0) {
 		sqlite3_close(r->db);
 		uri = text_format("file:%s?immutable=1", path);
-		result = sqlite3_open_v2(uri, &r->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+		result = sqlite3_open_v2(uri, &r->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
 	}
 	free(wal);
 	free(uri);
@@ -162,7 +163,8 @@ bring_forward(struct root *r, struct fault *f)
 static int
 open_writing(struct root *r, const char *path, struct fault *f)
 {
-	if (sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK ||
+	if (sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
+	    SQLITE_OK ||
 	    sqlite3_exec(r->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", NULL, NULL, NULL) != SQLITE_OK)
 		return db_error(r, f);
 	sqlite3_stmt *s = sql_query(r, "SELECT count(*) FROM sqlite_master WHERE name = 'meta'", "");
@@ -202,15 +204,11 @@ db_open(struct root *r, bool write, struct fault *f)
 	    fault_set(f, PKG_FAILED, "the database is of a newer pkg (version %d)", version);
 }
 
-static void
-add_entry(struct manifest *m, sqlite3_stmt *s)
+void
+db_entry(sqlite3_stmt *s, struct entry *e)
 {
-	if ((m->entry_count & (m->entry_count - 1)) == 0)
-		m->entries = mem_grow(m->entries, m->entry_count ? 2 * m->entry_count : 1, sizeof(*m->entries));
-	struct entry *e = &m->entries[m->entry_count++];
-
 	*e = (struct entry){
-		.path = text_dup(sql_text(s, 0)), .type = (enum entry_type)sqlite3_column_int(s, 1),
+		.path = (char *)sql_text(s, 0), .type = (enum entry_type)sqlite3_column_int(s, 1),
 		.mode = (unsigned)sqlite3_column_int(s, 2), .uid = (unsigned)sqlite3_column_int(s, 3),
 		.gid = (unsigned)sqlite3_column_int(s, 4), .size = (uint64_t)sqlite3_column_int64(s, 5),
 		.config = sqlite3_column_int(s, 8) != 0,
@@ -218,7 +216,19 @@ add_entry(struct manifest *m, sqlite3_stmt *s)
 	if (sqlite3_column_bytes(s, 6) == HASH_SIZE)
 		memcpy(e->hash, sqlite3_column_blob(s, 6), HASH_SIZE);
 	if (e->type == ENTRY_LINK)
-		e->target = text_dup(sql_text(s, 7));
+		e->target = (char *)sql_text(s, 7);
+}
+
+static void
+add_entry(struct manifest *m, sqlite3_stmt *s)
+{
+	if ((m->entry_count & (m->entry_count - 1)) == 0)
+		m->entries = mem_grow(m->entries, m->entry_count ? 2 * m->entry_count : 1, sizeof(*m->entries));
+	struct entry *e = &m->entries[m->entry_count++];
+
+	db_entry(s, e);
+	e->path = text_dup(e->path);
+	e->target = text_dup(e->target);
 }
 
 int
@@ -237,9 +247,8 @@ db_package(struct root *r, const char *name, bool entries, struct manifest *m, s
 	sqlite3_finalize(s);
 	if (status != 0 || !entries)
 		return status;
-	s = sql_query(r,
-	    "SELECT path, type, mode, uid, gid, size, hash, target, config FROM file WHERE package = ?1 UNION ALL "
-	    "SELECT path, 100, mode, uid, gid, 0, NULL, NULL, 0 FROM folder WHERE package = ?1 ORDER BY 1", "s", name);
+	s = sql_query(r, "SELECT " DB_FILE " FROM file WHERE package = ?1 UNION ALL "
+	    "SELECT " DB_FOLDER " FROM folder WHERE package = ?1 ORDER BY 1", "s", name);
 	if (s == NULL)
 		return db_error(r, f);
 	while (sql_row(s))

@@ -78,6 +78,10 @@ int db_open(struct root *r, bool write, struct fault *f);
 int db_error(struct root *r, struct fault *f);
 /* PKG_NOTHING if it is not installed. */
 int db_package(struct root *r, const char *name, bool entries, struct manifest *m, struct fault *f);
+/* The columns from which db_entry makes an entry, whose texts live as long as the row. */
+#define DB_FILE "path, type, mode, uid, gid, size, hash, target, config"
+#define DB_FOLDER "path, 100, mode, uid, gid, 0, NULL, NULL, 0"
+void db_entry(sqlite3_stmt *s, struct entry *e);
 bool db_is_automatic(struct root *r, const char *name);
 /* What packages brought as configuration files, as the base of merges. */
 int pristine_put(struct root *r, const char *path, const uint8_t hash[HASH_SIZE], const struct buffer *content, struct fault *f);
@@ -191,5 +195,7 @@ bool merge_texts(struct buffer *out, const struct buffer *base, const struct buf
 typedef void verify_fn(void *context, const char *package, const char *path, const char *what);
 /* Calls back for each difference between database and disk. */
 int verify_package(struct root *r, const char *name, verify_fn *fn, void *context, struct fault *f);
+/* The same for all that is installed; files come before folders, each by their paths. */
+int verify_all(struct root *r, verify_fn *fn, void *context, struct fault *f);
 
 #endif

@@ -251,7 +251,6 @@ static int
 content_equals(const struct entry *e, const struct stat *st, const char *name, int parent)
 {
 	char target[4097];
-	uint8_t hash[HASH_SIZE];
 
 	if (e->type == ENTRY_LINK) {
 		ssize_t n = S_ISLNK(st->st_mode) ? readlinkat(parent, name, target, sizeof(target)) : 0;
@@ -264,7 +263,7 @@ content_equals(const struct entry *e, const struct stat *st, const char *name, i
 
 	if (fd < 0)
 		return -1;
-	int result = hash_fd(fd, hash, NULL) != 0 ? -1 : memcmp(hash, e->hash, HASH_SIZE) == 0;
+	int result = hash_equals(fd, e->size, e->hash);
 
 	close(fd);
 	return result;

@@ -13,7 +13,6 @@
 static const char *
 content_differs(const struct entry *e, int parent, const char *name, const struct stat *st)
 {
-	uint8_t hash[HASH_SIZE];
 	char target[4097];
 
 	if (e->type == ENTRY_DIR)
@@ -30,11 +29,10 @@ content_differs(const struct entry *e, int parent, const char *name, const struc
 
 	if (fd < 0)
 		return "cannot be read";
-	const char *what = hash_fd(fd, hash, NULL) != 0 ? "cannot be read" :
-	    memcmp(hash, e->hash, HASH_SIZE) != 0 ? "has another content" : NULL;
+	int same = hash_equals(fd, e->size, e->hash);
 
 	close(fd);
-	return what;
+	return same < 0 ? "cannot be read" : same == 0 ? "has another content" : NULL;
 }
 
 static const char *
@@ -55,9 +53,19 @@ differs(struct root *r, const struct entry *e)
 	if (e->type != ENTRY_LINK && (st.st_mode & 07777) != e->mode)
 		return "has another mode";
 	/* Without privileges everything was made as ours. */
-	if (geteuid() == 0 && (st.st_uid != e->uid || st.st_gid != e->gid))
+	if (r->privileged && (st.st_uid != e->uid || st.st_gid != e->gid))
 		return "has another owner";
 	return content_differs(e, parent, name, &st);
+}
+
+static void
+verify_entry(struct root *r, const char *package, const struct entry *e, verify_fn *fn, void *context)
+{
+	const char *what = differs(r, e);
+
+	/* Configuration files are there to be changed. */
+	if (what != NULL && !(e->config && strcmp(what, "is missing") != 0))
+		fn(context, package, e->path, what);
 }
 
 int
@@ -66,13 +74,37 @@ verify_package(struct root *r, const char *package, verify_fn *fn, void *context
 	struct manifest m;
 	int status = db_package(r, package, true, &m, f);
 
-	for (size_t i = 0; status == 0 && i < m.entry_count; i++) {
-		const char *what = differs(r, &m.entries[i]);
-
-		/* Configuration files are there to be changed. */
-		if (what != NULL && !(m.entries[i].config && strcmp(what, "is missing") != 0))
-			fn(context, package, m.entries[i].path, what);
-	}
+	for (size_t i = 0; status == 0 && i < m.entry_count; i++)
+		verify_entry(r, package, &m.entries[i], fn, context);
 	manifest_free(&m);
 	return status;
+}
+
+/* In the order of the tables, which is that of the disk's folders too: no list is made, no folder opened twice. */
+static int
+verify_rows(struct root *r, sqlite3_stmt *s, verify_fn *fn, void *context, struct fault *f)
+{
+	struct entry e;
+	int result;
+
+	if (s == NULL)
+		return db_error(r, f);
+	while ((result = sqlite3_step(s)) == SQLITE_ROW) {
+		db_entry(s, &e);
+		verify_entry(r, sql_text(s, 9), &e, fn, context);
+	}
+	int status = result == SQLITE_DONE ? 0 : db_error(r, f);
+
+	sqlite3_finalize(s);
+	return status;
+}
+
+int
+verify_all(struct root *r, verify_fn *fn, void *context, struct fault *f)
+{
+	int status = r->db == NULL ? 0 :
+	    verify_rows(r, sql_query(r, "SELECT " DB_FILE ", package FROM file ORDER BY path", ""), fn, context, f);
+
+	return status != 0 || r->db == NULL ? status :
+	    verify_rows(r, sql_query(r, "SELECT " DB_FOLDER ", package FROM folder ORDER BY path", ""), fn, context, f);
 }
