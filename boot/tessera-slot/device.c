@@ -182,11 +182,13 @@ table_open(struct table *t, const char *path, struct complaint *why)
 	return false;
 }
 
-static const uint8_t types[SLOT_COUNT + 1][16] = {
+static const uint8_t types[AREA_COUNT][16] = {
 	SLOT_PARTITION_TYPE(PARTITION_SLOT_A), SLOT_PARTITION_TYPE(PARTITION_SLOT_B),
 	SLOT_PARTITION_TYPE(PARTITION_BOOT_STATE),
+	/* c12a7328-f81f-11d2-ba4b-00a0c93ec93b, UEFI 2.10 table 5.7 */
+	{ 0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b },
 };
-static const char *const area_names[SLOT_COUNT + 1] = { "slot A", "slot B", "the boot state" };
+static const char *const area_names[AREA_COUNT] = { "slot A", "slot B", "the boot state", "the EFI system partition" };
 
 static bool
 has_slots(const struct table *t)
@@ -379,7 +381,7 @@ device_open(struct device *d, const char *path, bool writing, struct complaint *
 	bool good = true;
 
 	memset(d, 0, sizeof(*d));
-	for (unsigned i = 0; i <= SLOT_COUNT; i++)
+	for (unsigned i = 0; i < AREA_COUNT; i++)
 		d->place[i].fd = -1;
 	if (strlen(path) >= sizeof(d->path) || strchr(path, '/') == NULL)
 		snprintf(d->path, sizeof(d->path), "./%.500s", path);
@@ -387,20 +389,38 @@ device_open(struct device *d, const char *path, bool writing, struct complaint *
 		snprintf(d->path, sizeof(d->path), "%s", path);
 	if (!table_open(&t, d->path, &inner))
 		return complain(why, "%s: %s", path, inner.text);
-	for (unsigned i = 0; i <= SLOT_COUNT && good; i++)
+	for (unsigned i = 0; i <= AREA_STATE && good; i++)
 		good = area_open(d, &t, i, writing ? O_RDWR : O_RDONLY, why);
 	table_close(&t);
-	if (good && writing && flock(d->place[SLOT_COUNT].fd, LOCK_EX | LOCK_NB) != 0)
+	if (good && writing && flock(d->place[AREA_STATE].fd, LOCK_EX | LOCK_NB) != 0)
 		good = complain(why, "%s: another tessera-slot is at work on it", path);
 	if (!good)
 		device_close(d);
 	return good;
 }
 
+bool
+device_open_esp(struct device *d, struct complaint *why)
+{
+	struct complaint inner;
+	uint64_t first, blocks;
+	struct table t;
+	bool good;
+
+	if (!table_open(&t, d->path, &inner))
+		return complain(why, "%s: %s", d->path, inner.text);
+	if (gpt_find(&t.gpt, t.entries, types[AREA_ESP], 1, &first, &blocks))
+		good = complain(why, "%s: has two EFI system partitions", d->path);
+	else
+		good = area_open(d, &t, AREA_ESP, O_RDWR, why);
+	table_close(&t);
+	return good;
+}
+
 void
 device_close(struct device *d)
 {
-	for (unsigned i = 0; i <= SLOT_COUNT; i++)
+	for (unsigned i = 0; i < AREA_COUNT; i++)
 		if (d->place[i].fd >= 0)
 			close(d->place[i].fd);
 }

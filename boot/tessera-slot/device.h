@@ -27,11 +27,13 @@ struct place {
 	uint64_t offset;		/* of the area behind fd */
 };
 
+enum { AREA_STATE = SLOT_COUNT, AREA_ESP, AREA_COUNT };
+
 struct device {
 	char path[FACT_PATH];		/* of the disk */
-	/* Slots A and B, boot state.  Copies of them work as well; each points to its place. */
-	struct area area[SLOT_COUNT + 1];
-	struct place place[SLOT_COUNT + 1];
+	/* Slots A and B, boot state, ESP.  Copies of them work as well; each points to its place. */
+	struct area area[AREA_COUNT];
+	struct place place[AREA_COUNT];
 };
 
 enum found { FOUND, FOUND_NONE, FOUND_SEVERAL, FOUND_TROUBLE };
@@ -46,6 +48,8 @@ enum found device_search(const char *guid, char path[FACT_PATH], struct complain
  * nobody else who asked may have it at that time.  device_close ends it.
  */
 bool device_open(struct device *, const char *path, bool writing, struct complaint *why);
+/* After device_open for writing: the EFI system partition, if the disk has exactly one, as area AREA_ESP. */
+bool device_open_esp(struct device *, struct complaint *why);
 void device_close(struct device *);
 
 #endif

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "loader.h"
 
 enum { EXIT_USAGE = 2 };
 enum { MAGIC_TMPFS = 0x01021994, MAGIC_RAMFS = 0x858458f6 };
@@ -79,7 +80,7 @@ open_slots(struct session *s, const char *path, bool writing)
 	if (!device_open(&s->device, path, writing, &why))
 		return false;
 	memcpy(s->slots.slot, s->device.area, sizeof(s->slots.slot));
-	s->slots.state = s->device.area[SLOT_COUNT];
+	s->slots.state = s->device.area[AREA_STATE];
 	s->slots.running = s->facts.slot;
 	return true;
 }
@@ -327,6 +328,50 @@ do_upgrade(struct session *s, const char *kernel, const char *bundle)
 	return session_open(s, true) ? upgrade(s, kernel, bundle) : failed();
 }
 
+/* ---- loader ---------------------------------------------------------------- */
+
+/* The clock as FAT has it (section 6.1): years from 1980, seconds in twos. */
+static struct fat_time
+fat_now(void)
+{
+	time_t now = time(NULL);
+	struct tm t = { .tm_year = 80, .tm_mday = 1 };
+
+	gmtime_r(&now, &t);
+	if (t.tm_year < 80)
+		return (struct fat_time){ 1 << 5 | 1, 0 };
+	return (struct fat_time){ (uint16_t)((t.tm_year - 80) << 9 | (t.tm_mon + 1) << 5 | t.tm_mday),
+	    (uint16_t)(t.tm_hour << 11 | t.tm_min << 5 | t.tm_sec / 2) };
+}
+
+static int
+write_loader(struct session *s, const char *path)
+{
+	enum loader_result result;
+	const void *file;
+	uint64_t size;
+
+	if (!map_file(path, &file, &size) || !device_open_esp(&s->device, &why) ||
+	    !loader_write(&s->device.area[AREA_ESP], file, size, fat_now(), &result, &why))
+		return failed();
+	if (result == LOADER_SAME)
+		say("the loader is this one already");
+	else
+		say("the loader is written%s", result == LOADER_WRITTEN ? "; the one before it is \\EFI\\BOOT\\PREVIOUS.EFI" :
+		    "; there was no room to keep the one before it");
+	return EXIT_SUCCESS;
+}
+
+static int
+do_loader(struct session *s, const char *path)
+{
+	if (!facts_known(s) && errno == ENOENT) {
+		say("no slot runs here: nothing is done");
+		return EXIT_SUCCESS;
+	}
+	return session_open(s, true) ? write_loader(s, path) : failed();
+}
+
 /* ---- good, boot ---------------------------------------------------------- */
 
 static int
@@ -432,7 +477,8 @@ usage(void)
 	fprintf(stderr, "usage: tessera-slot [--disk FILE] [--facts FILE] COMMAND\n"
 	    "       status | verify | activate | good | boot\n"
 	    "       [--label TEXT] [--cmdline TEXT] write KERNEL BUNDLE\n"
-	    "       [--label TEXT] [--cmdline TEXT] upgrade [KERNEL BUNDLE]\n");
+	    "       [--label TEXT] [--cmdline TEXT] upgrade [KERNEL BUNDLE]\n"
+	    "       loader [FILE]\n");
 	return EXIT_USAGE;
 }
 
@@ -465,6 +511,8 @@ run(struct session *s, const char *command, int count, char **names)
 		return do_upgrade(s, names[0], names[1]);
 	if (strcmp(command, "upgrade") == 0 && count == 0)
 		return do_upgrade(s, "/boot/kernel.elf", "/boot/base.bundle");
+	if (strcmp(command, "loader") == 0 && count <= 1)
+		return do_loader(s, count == 1 ? names[0] : "/boot/BOOTAA64.EFI");
 	return usage();
 }
 

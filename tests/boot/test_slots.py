@@ -2,7 +2,7 @@
 """
 Upgrades of the running system: the other slot is written there, the next start
 tries it, and what does not come up is left again.  LONG=1: every kind of broken
-system, a kernel that hangs, and power cuts while a slot is written.
+system, a kernel that hangs, another loader, and power cuts while these are written.
 """
 import os
 import random
@@ -28,6 +28,27 @@ def hanging_kernel():
 	return (header + segment).ljust(0x1000, b"\0") + code
 
 
+LOADER_NAME, OTHER_LOADER_NAME = b"loader 0.1", b"loader 9.9"
+ESP_OFFSET = 1 << 20
+
+
+def other_loader(folder):
+	"""The loader under another version, which its first line shows."""
+	with open(images.built("release", "boot/BOOTAA64.EFI"), "rb") as f:
+		code = f.read()
+	check(code.count(LOADER_NAME) == 1, "the loader's name is not in it once")
+	path = os.path.join(folder, "other.efi")
+	with open(path, "wb") as f:
+		f.write(code.replace(LOADER_NAME, OTHER_LOADER_NAME))
+	return path
+
+
+def on_esp(disk_file, name):
+	"""What mtools finds on the ESP."""
+	return subprocess.run(["mtype", "-i", f"{disk_file}@@{ESP_OFFSET}", "::/EFI/BOOT/" + name], check=True,
+	    stdout=subprocess.PIPE, env=dict(os.environ, MTOOLS_SKIP_CHECK="1")).stdout
+
+
 def boot_folder():
 	"""What an upgrade is made of, and what must not come up, as /boot of the root."""
 	folder = os.path.join(images.OUT, "slots/boot")
@@ -39,6 +60,8 @@ def boot_folder():
 	for path, content in ((os.path.join(folder, "label"), "the new system\n"), (text, "nonsense\n")):
 		with open(path, "w", encoding="utf-8") as f:
 			f.write(content)
+	other_loader(folder)
+	shutil.copy(images.built("release", "boot/BOOTAA64.EFI"), os.path.join(folder, "BOOTAA64.efi"))
 	with open(os.path.join(folder, "hangs.elf"), "wb") as f:
 		f.write(hanging_kernel())
 	parts = images.members("release")
@@ -195,12 +218,41 @@ def a_power_cut_while_a_slot_is_written_leaves_a_system(start):
 			path = disk()
 
 
-def system_packages(number, bundle, key):
+def a_power_cut_while_the_loader_is_written_leaves_one(start):
+	"""The old one or the new one starts; the other is tried again until it is there."""
+	dice = random.Random(2)
+	path, written = disk(), 0
+	with open(images.built("release", "boot/BOOTAA64.EFI"), "rb") as f:
+		old = f.read()
+	new = old.replace(LOADER_NAME, OTHER_LOADER_NAME)
+	for n in range(CUTS):
+		m = boot(start, path)
+		m.type(f"tessera-slot loader /boot/{'other' if written % 2 == 0 else 'BOOTAA64'}.efi; echo ended")
+		time.sleep(dice.uniform(0.05, 1.2))
+		m.process.kill()
+		m.process.wait()
+		found = on_esp(path, "BOOTAA64.EFI")
+		check(found in (old, new), f"cut {n + 1}: neither the old loader nor the new one")
+		print(f"    cut {n + 1}: the {'new' if found == new else 'old'} loader")
+		written += found == (new if written % 2 == 0 else old)
+	m = boot(start, path)
+	output = m.sh("tessera-slot loader /boot/other.efi", guard=WRITE_GUARD)
+	check("the loader is" in output, output)
+	m.type("reboot")
+	m.expect(OTHER_LOADER_NAME.decode(), BOOT_GUARD)
+	m.login()
+	m.type("poweroff")
+	m.end()
+	check(on_esp(path, "BOOTAA64.EFI") == new, "not the new loader")
+	check(on_esp(path, "PREVIOUS.EFI") == old, "the one before it was not kept")
+
+
+def system_packages(number, bundle, key, **environment):
 	"""A repository of the base system, version 0.1-NUMBER."""
 	folder = os.path.join(images.OUT, f"system-{number}")
 	shutil.rmtree(folder, ignore_errors=True)
 	subprocess.run([os.path.join(TOP, "images/mkpackages"), folder], check=True, stdout=subprocess.DEVNULL,
-	    env=dict(os.environ, VERSION=f"0.1-{number}", BUNDLE=bundle, PKG_KEY=key + ".key"))
+	    env=dict(os.environ, VERSION=f"0.1-{number}", BUNDLE=bundle, PKG_KEY=key + ".key", **environment))
 	return folder
 
 
@@ -223,19 +275,20 @@ def pkg_upgrades_the_base_system_and_a_broken_one_falls_back(start):
 	"""The packages, their trigger, and pkg itself on the running system."""
 	for command in (["make", "-s", "-C", "pkg/cmd", "CONFIG=release"], ["ports/build", "pkg"]):
 		subprocess.run(command, cwd=TOP, check=True, stdout=subprocess.DEVNULL)
-	boot_folder()
+	other = os.path.join(boot_folder(), "boot/other.efi")
 	key = os.path.join(images.OUT, "system")
 	first, broken = images.bundle("first", images.members("release")), os.path.join(images.OUT, "slots/boot/broken-world.bundle")
 	old = system_packages(1, first, key)
-	stage = installed_by_pkg(old, [system_packages(2, images.built("release", "images/base.bundle"), key),
-	    system_packages(3, broken, key)])
+	stage = installed_by_pkg(old, [system_packages(2, images.built("release", "images/base.bundle"), key, LOADER=other),
+	    system_packages(3, broken, key, LOADER=other)])
 	path = disk_with("pkg", first, [stage, os.path.join(TOP, "build/ports/pkg/root")])
 	m = boot(start, path)
 	check(re.search("^tessera-base +0.1-1", m.sh("pkg list"), re.M), "not installed by pkg")
 	m.sh("pkg repo add new /srv/system-2")
 	output = m.sh("pkg --yes upgrade", guard=WRITE_GUARD)
-	check('slot B has "tessera 0.1-2"' in output, output)
+	check('slot B has "tessera 0.1-2"' in output and "the loader is written" in output, output)
 	m.type("reboot")
+	m.expect(OTHER_LOADER_NAME.decode(), BOOT_GUARD)
 	m.expect("slot B (trial boot) tessera 0.1-2", BOOT_GUARD)
 	m.login()
 	status(m, r'^B runs  good .*"tessera 0.1-2"', r"^A +good ")
@@ -276,4 +329,5 @@ def host_keys_are_made_once(start):
 TESTS = [an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back]
 if LONG:
 	TESTS += [an_upgrade_works_on_a_virtio_disk, pkg_upgrades_the_base_system_and_a_broken_one_falls_back, host_keys_are_made_once, a_system_whose_init_gives_up_falls_back, a_system_without_a_linux_world_falls_back,
-	    a_kernel_that_hangs_falls_back_at_the_next_reset, a_power_cut_while_a_slot_is_written_leaves_a_system]
+	    a_kernel_that_hangs_falls_back_at_the_next_reset, a_power_cut_while_a_slot_is_written_leaves_a_system,
+	    a_power_cut_while_the_loader_is_written_leaves_one]

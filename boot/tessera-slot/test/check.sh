@@ -48,12 +48,28 @@ elf()	# TYPE
 	printf '\0\001\0\0\0\0\0\0\0\001\0\0\0\0\0\0\0\020\0\0\0\0\0\0'
 	printf '%0400d' "${2:-0}"
 }
+# A loader of one section, at 512.
+pe()		# BYTE SIZE
+{
+	head -c "$2" /dev/zero | tr '\0' "$1" >pe.body
+	printf 'MZ%058d' 0 | tr 0 '\0'
+	printf '\200\0\0\0%064d' 0 | sed 's/0/\x00/g'
+	printf 'PE\0\0\144\252\1\0'
+	printf '%012d\360\0\0\0' 0 | sed 's/0/\x00/g'
+	printf '\013\2'
+	printf '%014d\0\020\0\0%036d\0\0\1\0%08d\012\0' 0 0 0 | sed 's/0/\x00/g'
+	printf '%0170d' 0 | sed 's/0/\x00/g'
+	printf '.text\0\0\0\0\020\0\0\0\020\0\0\0\020\0\0\0\2\0\0%016d' 0 | sed 's/0/\x00/g'
+	printf '%080d' 0 | sed 's/0/\x00/g'
+	cat pe.body
+}
 elf '\003' 1 >kernel.elf
 elf '\003' 2 >kernel2.elf
 elf '\002' >init
 seq 1 300000 >text
 "$MKBUNDLE" -o base.bundle init=init text=text || exit 1
-: >loader
+pe a 5000 >loader
+pe b 90000 >loader2
 "$MKIMAGE" -o disk.img --loader loader --kernel kernel.elf --bundle base.bundle --cmdline "from the image" \
     --label first || exit 1
 runs A
@@ -110,6 +126,30 @@ says an_unknown_command_gets_the_usage 2 '^usage' slot explode
 says a_missing_argument_gets_the_usage 2 '^usage' slot write kernel.elf
 says a_busy_disk_is_named 1 'another tessera-slot is at work' \
     flock disk.img ./tessera-slot --disk disk.img --facts facts activate
+
+# ---- the loader
+on_esp()	# NAME FILE
+{
+	MTOOLS_SKIP_CHECK=1 mtype -i disk.img@@1048576 "::/EFI/BOOT/$1" | cmp - "$2" && echo same
+}
+dd if=disk.img bs=1M skip=1 count=36 status=none >esp.before
+says the_loader_is_not_written_twice 0 'the loader is this one already' slot loader loader
+says nor_is_anything_else 0 same sh -c 'dd if=disk.img bs=1M skip=1 count=36 status=none | cmp - esp.before && echo same'
+says a_loader_is_written 0 'one before it is .EFI.BOOT.PREVIOUS.EFI' slot loader loader2
+says the_new_loader_is_there 0 same on_esp BOOTAA64.EFI loader2
+says the_old_loader_is_kept 0 same on_esp PREVIOUS.EFI loader
+says the_esp_is_whole 0 '5 files' sh -c 'dd if=disk.img bs=1M skip=1 count=36 status=none >esp && /usr/sbin/fsck.vfat -n esp'
+says a_kernel_is_no_loader 1 'not a PE file' slot loader kernel.elf
+head -c 3000 loader2 >half
+says half_a_loader_is_none 1 'is it whole' slot loader half
+says a_loader_needs_no_slot_elsewhere 0 'no slot runs here' ./tessera-slot --facts none loader loader
+cp disk.img disk.whole
+dd if=/dev/zero of=disk.img bs=512 count=1 seek=2080 conv=notrunc status=none
+says a_damaged_esp_is_refused 1 'the EFI system partition is damaged: ' slot loader loader
+mv disk.whole disk.img
+cp disk.img disk2.img
+sgdisk -n 5:166M:+512K -t 5:ef00 disk2.img >sgdisk.log 2>&1 || cat sgdisk.log
+says two_esps_are_refused 1 'has two EFI system partitions' ./tessera-slot --disk disk2.img --facts facts loader loader
 
 # ---- damage
 dd if=/dev/zero of=disk.img bs=4096 count=1 seek=$((37 * 256 + 1)) conv=notrunc status=none
