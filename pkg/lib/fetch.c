@@ -4,6 +4,9 @@
  * What arrives is kept as FILE.part and continued there, also by a later run;
  * FILE appears whole.  What it is worth is decided by those who check its hash or
  * signature.
+ *
+ * An https server must show a certificate that an authority of the system vouches
+ * for, or, if the root has etc/pkg/ca.crt, one of those in that file alone.
  */
 #include <curl/curl.h>
 #include <errno.h>
@@ -25,6 +28,7 @@ struct transfer {
 	uint64_t start;		/* bytes that were there already */
 	uint64_t got;
 	bool too_large;
+	char why[CURL_ERROR_SIZE];	/* what the TLS library said */
 };
 
 struct fetcher {
@@ -32,6 +36,7 @@ struct fetcher {
 	CURLM *multi;
 	struct transfer at[AT_ONCE];
 	uint64_t done, total;	/* bytes of all items; those that ended */
+	char *authorities;	/* path of etc/pkg/ca.crt; NULL: the system's */
 	struct fault *f;
 };
 
@@ -89,6 +94,9 @@ begin(struct fetcher *w, struct transfer *t, struct fetch *item, bool afresh)
 	curl_easy_setopt(t->curl, CURLOPT_WRITEFUNCTION, receive);
 	curl_easy_setopt(t->curl, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(t->curl, CURLOPT_PRIVATE, t);
+	curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, t->why);
+	if (w->authorities != NULL)
+		curl_easy_setopt(t->curl, CURLOPT_CAINFO, w->authorities);
 	if (curl_multi_add_handle(w->multi, t->curl) != CURLM_OK)
 		return fault_set(w->f, PKG_FAILED, "libcurl does not start a transfer");
 	return 0;
@@ -114,11 +122,50 @@ end(struct fetcher *w, struct transfer *t)
 	return status;
 }
 
+/* Each TLS library has words of its own for what can be wrong with a certificate. */
+static const struct {
+	const char *words;
+	const char *sentence;
+} certificate_faults[] = {
+	{"not correctly signed", "nobody whom this system trusts vouches for it; is this the right server?"},
+	{"local issuer", "nobody whom this system trusts vouches for it; is this the right server?"},
+	{"self-signed", "nobody whom this system trusts vouches for it; is this the right server?"},
+	{"self signed", "nobody whom this system trusts vouches for it; is this the right server?"},
+	{"issuer is unknown", "nobody whom this system trusts vouches for it; is this the right server?"},
+	{"(CN)", "it is for another host name; is the address in etc/pkg/repos right?"},
+	{"subject name", "it is for another host name; is the address in etc/pkg/repos right?"},
+	{"host name", "it is for another host name; is the address in etc/pkg/repos right?"},
+	{"hostname", "it is for another host name; is the address in etc/pkg/repos right?"},
+	{"expired", "it has expired; tell who keeps the server, if the clock here is right"},
+	{"in the future", "it is not valid yet; is the clock here right?"},
+	{"not yet valid", "it is not valid yet; is the clock here right?"},
+};
+
+static int
+bad_certificate(struct fetcher *w, const struct transfer *t)
+{
+	size_t n = strcspn(t->why, "\n");
+
+	for (size_t i = 0; i < sizeof(certificate_faults) / sizeof(certificate_faults[0]); i++) {
+		if (strstr(t->why, certificate_faults[i].words) != NULL)
+			return fault_set(w->f, PKG_UNTRUSTED, "cannot fetch %s: the server's certificate is not accepted: %s",
+			    t->item->url, certificate_faults[i].sentence);
+	}
+	return fault_set(w->f, PKG_UNTRUSTED, "cannot fetch %s: the server's certificate is not accepted (%.*s)", t->item->url,
+	    (int)n, t->why);
+}
+
 static int
 failed(struct fetcher *w, const struct transfer *t, CURLcode code)
 {
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		return bad_certificate(w, t);
+	if (code == CURLE_SSL_CACERT_BADFILE)
+		return fault_set(w->f, PKG_FAILED, "cannot fetch %s: %s holds no certificates of authorities that can be read",
+		    t->item->url, w->authorities ? w->authorities : "the system's file (package ca-certificates)");
 	const char *why = t->too_large ? "it is larger than it should be" :
-	    code == CURLE_WRITE_ERROR && errno != 0 ? strerror(errno) : curl_easy_strerror(code);
+	    code == CURLE_WRITE_ERROR && errno != 0 ? strerror(errno) :
+	    code == CURLE_HTTP_RETURNED_ERROR && t->why[0] != '\0' ? t->why : curl_easy_strerror(code);
 
 	return fault_set(w->f, PKG_FAILED, "cannot fetch %s: %s", t->item->url, why);
 }
@@ -217,6 +264,11 @@ fetch_all(struct root *r, struct fetch *items, size_t count, struct fault *f)
 
 	if (w.multi == NULL)
 		return fault_set(f, PKG_FAILED, "libcurl does not start");
+	w.authorities = root_path(r, "etc/pkg/ca.crt");
+	if (access(w.authorities, F_OK) != 0) {
+		free(w.authorities);
+		w.authorities = NULL;
+	}
 	for (size_t i = 0; i < count; i++)
 		w.total += items[i].max;
 	int status = run(&w, items, count);
@@ -226,5 +278,6 @@ fetch_all(struct root *r, struct fetch *items, size_t count, struct fault *f)
 	for (int i = 0; i < AT_ONCE; i++)
 		end(&w, &w.at[i]);
 	curl_multi_cleanup(w.multi);
+	free(w.authorities);
 	return status;
 }

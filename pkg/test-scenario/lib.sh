@@ -66,4 +66,4 @@ package()
 	rm -rf "$work/files"
 }
 put() { mkdir -p "$work/files/$(dirname "$1")" && printf '%s\n' "$2" >"$work/files/$1"; }
-index() { env -u SOURCE_DATE_EPOCH "$pkg" --key "$work/maker.key" repo build "$@" >"$work/out" 2>&1 || bad "repo build"; }
+index() { (unset SOURCE_DATE_EPOCH; "$pkg" --key "$work/maker.key" repo build "$@") >"$work/out" 2>&1 || bad "repo build"; }

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""server.py FOLDER LOG [no-range] [slow] [double]: serves a folder on a free port.
+"""server.py FOLDER LOG [no-range] [slow] [double] [tls=FILE]: serves a folder on a free port.
 
 Prints the port, then writes a line to LOG for each request: path, the first byte
 that was asked for, and how many requests were answered at that moment.
 no-range knows no ranges, slow needs a second for each 64 KiB, double sends all
-twice.
+twice; tls speaks https with the certificates and the key in FILE.
 """
-import http.server, os, sys, threading, time
+import http.server, os, ssl, sys, threading, time
 
 folder, log, modes = sys.argv[1], open(sys.argv[2], "a"), sys.argv[3:]
 busy, lock = 0, threading.Lock()
@@ -65,5 +65,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 			pass	# the client went away
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+for mode in modes:
+	if mode.startswith("tls="):
+		context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+		context.load_cert_chain(mode[4:])
+		server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 print(server.server_port, flush=True)
 server.serve_forever()
