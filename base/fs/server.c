@@ -80,6 +80,7 @@ server_begin(struct server *s, void *frame, size_t bytes, const struct fs_option
 	s->own_page = s->pages + SERVER_JOBS * (size_t)FS_SLOT_BYTES;
 	/* what was sent to an earlier life is sent again after the new epoch */
 	store(&ch->requests.head, load(&ch->requests.tail));
+	s->begun_ns = options->clock_ns(options->context);
 	s->recovers = (ch->state == FS_MOUNTED || ch->state == FS_RECOVERING) &&
 	    load(&ch->client_epoch) == load(&ch->client_epoch_seen);
 	return true;
@@ -93,6 +94,7 @@ server_disk(struct server *s, struct disk *disk)
 	if (s->fs != NULL)
 		return;
 	s->disk = disk;
+	s->disk_ns = server_clock(s);
 	o.say = server_say;
 	o.clock_ns = server_clock;
 	o.committed = server_committed;
@@ -159,6 +161,7 @@ be_born(struct server *s, enum fs_state state)
 	/* What was sent while we were on our way is for the old epoch, so are requests that a
 	 * client is just queueing: take_requests knows them by their entries. */
 	s->born = true;
+	s->born_ns = server_clock(s);
 	s->epoch = ch->server_epoch + 1;
 	store(&ch->server_epoch, s->epoch);
 	set_state(s, state);
@@ -242,6 +245,19 @@ answer(struct server *s, struct server_job *j)
 	s->free_job = j;
 }
 
+/* What the pause consisted of, as far as this life knows. */
+static void
+say_recovered(struct server *s)
+{
+	uint64_t now = server_clock(s);
+	char line[160];
+
+	snprintf(line, sizeof line, "took over in %llu us: %llu for the disk, %llu to mount, %llu until the client had told all",
+	    (unsigned long long)(now - s->begun_ns) / 1000, (unsigned long long)(s->disk_ns - s->begun_ns) / 1000,
+	    (unsigned long long)(s->born_ns - s->disk_ns) / 1000, (unsigned long long)(now - s->born_ns) / 1000);
+	server_say(s, line);
+}
+
 static void
 job_done(struct fs_job *job)
 {
@@ -259,6 +275,7 @@ job_done(struct fs_job *job)
 			set_state(s, FS_NOTHING);
 		break;
 	case FS_RECOVERED:
+		say_recovered(s);
 		s->recovers = false;
 		publish(s);
 		if (fs_mounted(s->fs))

@@ -47,6 +47,7 @@ struct server {
 	struct fs_job own;
 	uint8_t *own_page;
 	uint32_t broken;		/* requests and indices that made no sense */
+	uint64_t begun_ns, disk_ns, born_ns;	/* when this life began, had a disk, and said that it is there */
 };
 
 /* Begin a life of the server.  options.say, .context, .clock_ns, .cache_bytes,

@@ -121,6 +121,8 @@ struct component {
 	struct restart_history history;
 	uint64_t restart_ns;
 	enum ending ending;
+	/* Its last end, in ticks: when it stopped, when its memory was free, when it was clear. */
+	uint64_t stopped_ticks, free_ticks, clear_ticks;
 };
 
 struct channel {

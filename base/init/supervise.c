@@ -232,7 +232,9 @@ plan_restart(struct component *c)
 static void
 component_gone(struct component *c)
 {
+	c->free_ticks = time_ticks();
 	component_destroy(c);
+	c->clear_ticks = time_ticks();
 	plan_restart(c);
 	tell_peers(c);
 }
@@ -242,6 +244,7 @@ static void
 component_ended(struct component *c, enum ending ending)
 {
 	c->ending = ending;
+	c->stopped_ticks = time_ticks();
 	for (unsigned i = 0; i < c->thread_count; i++)
 		thread_suspend(c->made.thread[i]);
 	channels_withdraw(c);
@@ -317,6 +320,25 @@ supervise_kill(unsigned target, unsigned holder)
 	component_ended(c, ENDED_KILLED);
 }
 
+static uint64_t
+us_between(uint64_t from, uint64_t to)
+{
+	return time_ns_of_ticks(to - from) / 1000;
+}
+
+/* Where the time since its end went: this is what a pause consists of, as far as init knows. */
+static void
+say_again(const struct component *c, uint64_t begun)
+{
+	uint64_t now = time_ticks();
+
+	say("%s: running again, start %u; %llu us: %llu for devices, %llu to clear, %llu by policy, %llu to build",
+	    c->conf->name, c->starts, (unsigned long long)us_between(c->stopped_ticks, now),
+	    (unsigned long long)us_between(c->stopped_ticks, c->free_ticks),
+	    (unsigned long long)us_between(c->free_ticks, c->clear_ticks),
+	    (unsigned long long)us_between(c->clear_ticks, begun), (unsigned long long)us_between(begun, now));
+}
+
 /* Restarts that are due; returns when the next one is, in ticks, or 0. */
 uint64_t
 supervise_restarts(void)
@@ -335,11 +357,13 @@ supervise_restarts(void)
 		if (c->state != STATE_WAITING)
 			continue;
 		if (c->restart_ns <= now) {
+			uint64_t begun = time_ticks();
+
 			if (!launch(c)) {
 				c->ending = ENDED_FAILED;
 				plan_restart(c);
 			} else {
-				say("%s: running again, start %u", c->conf->name, c->starts);
+				say_again(c, begun);
 			}
 		}
 		if (c->state == STATE_WAITING && c->restart_ns < next)

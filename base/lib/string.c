@@ -18,6 +18,23 @@ both_aligned(const void *a, const void *b)
 	return (((uintptr_t)a | (uintptr_t)b) & 7) == 0;
 }
 
+/* All of it is loaded before any of it is stored, so that pairs of registers serve. */
+static inline void
+copy_64(word *d, const word *s)
+{
+	word a = s[0], b = s[1], c = s[2], e = s[3], f = s[4], g = s[5], h = s[6], i = s[7];
+
+	__asm__("" : "+r"(a), "+r"(b), "+r"(c), "+r"(e), "+r"(f), "+r"(g), "+r"(h), "+r"(i));
+	d[0] = a;
+	d[1] = b;
+	d[2] = c;
+	d[3] = e;
+	d[4] = f;
+	d[5] = g;
+	d[6] = h;
+	d[7] = i;
+}
+
 WEAK void *
 memcpy(void *restrict to, const void *restrict from, size_t n)
 {
@@ -25,15 +42,10 @@ memcpy(void *restrict to, const void *restrict from, size_t n)
 	const uint8_t *s = from;
 
 	if (both_aligned(d, s)) {
-		for (; n >= 32; n -= 32, d += 32, s += 32) {
-			word a = ((const word *)s)[0], b = ((const word *)s)[1];
-			word c = ((const word *)s)[2], e = ((const word *)s)[3];
-
-			((word *)d)[0] = a;
-			((word *)d)[1] = b;
-			((word *)d)[2] = c;
-			((word *)d)[3] = e;
-		}
+		for (; n >= 64; n -= 64, d += 64, s += 64)
+			copy_64((word *)d, (const word *)s);
+		for (; n >= 8; n -= 8, d += 8, s += 8)
+			*(word *)d = *(const word *)s;
 	}
 	while (n-- > 0)
 		*d++ = *s++;
@@ -53,15 +65,25 @@ memmove(void *to, const void *from, size_t n)
 	return to;
 }
 
+static inline void
+fill_64(word *d, word fill)
+{
+	d[0] = d[1] = d[2] = d[3] = fill;
+	d[4] = d[5] = d[6] = d[7] = fill;
+}
+
 WEAK void *
 memset(void *to, int byte, size_t n)
 {
 	uint8_t *d = to;
 	word fill = 0x0101010101010101ULL * (uint8_t)byte;
 
-	if (((uintptr_t)d & 7) == 0)
+	if (((uintptr_t)d & 7) == 0) {
+		for (; n >= 64; n -= 64, d += 64)
+			fill_64((word *)d, fill);
 		for (; n >= 8; n -= 8, d += 8)
 			*(word *)d = fill;
+	}
 	while (n-- > 0)
 		*d++ = (uint8_t)byte;
 	return to;
@@ -72,6 +94,9 @@ memcmp(const void *a, const void *b, size_t n)
 {
 	const uint8_t *x = a, *y = b;
 
+	if (both_aligned(x, y))
+		for (; n >= 8 && *(const word *)x == *(const word *)y; n -= 8)
+			x += 8, y += 8;
 	for (; n > 0; n--, x++, y++)
 		if (*x != *y)
 			return *x - *y;

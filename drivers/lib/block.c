@@ -662,6 +662,17 @@ table_say(struct block_server *s)
 		log_line("%s: %s", s->facts.name, g->why);
 }
 
+/* What a pause of the disk consists of, as far as its driver knows. */
+static void
+ready_say(const struct block_server *s)
+{
+	uint64_t now = time_ticks();
+
+	log_line("%s: ready in %lu us: %lu for the device, %lu for its partitions", s->facts.name,
+	    time_ns_of_ticks(now - s->begun_ticks) / 1000, time_ns_of_ticks(s->up_ticks - s->begun_ticks) / 1000,
+	    time_ns_of_ticks(now - s->up_ticks) / 1000);
+}
+
 static void scan_begin(struct block_server *s);
 
 static void
@@ -684,6 +695,8 @@ scan_end(struct block_server *s)
 			port_publish(s, p);
 		}
 	}
+	if (first)
+		ready_say(s);
 }
 
 /* The server's own job, with a place in its buffer. */
@@ -850,6 +863,7 @@ block_device_up(struct block_server *s, const struct block_device *facts)
 		return;			/* jobs that were taken back go out again */
 	jobs_end(s, false, 0);
 	s->scanned = false;
+	s->up_ticks = time_ticks();
 	s->table_told = s->grow_tried = false;
 	log_line("%s: %s, %lu MiB in blocks of %u%s%s", facts->name, facts->model,
 	    facts->blocks / (1048576 / facts->block_size), facts->block_size,
@@ -921,6 +935,7 @@ block_server_start(struct block_server *s, const struct block_operations *op, vo
     const struct component_info *info, struct dma_region *dma)
 {
 	memset(s, 0, sizeof *s);
+	s->begun_ticks = time_ticks();
 	s->op = op;
 	s->device = device;
 	s->info = info;

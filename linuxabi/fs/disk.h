@@ -97,7 +97,8 @@ struct disk {			/* one mounted file system */
 	struct super *sb;
 	spinlock_t lock;		/* rank 55: hash, dirty lists and counts, reservations */
 	struct list hash[DISK_HASH];	/* inode->hash by number */
-	struct list held;		/* node->on_held: nodes that keep their inode, oldest first */
+	struct list held;		/* node->on_held: nodes that keep their inode, by held_number */
+	uint64_t held_count;		/* nodes that were ever held: the last one's held_number */
 	uint64_t dirty_pages, writing_pages;
 	uint64_t pool;			/* blocks of FS_RESERVE that no page has yet */
 	uint64_t promised;		/* and of those that dirty pages have, and writes on their way */
@@ -119,6 +120,7 @@ struct disk_node {
 	uint64_t dirty_count;
 	struct list on_held;
 	bool held;			/* the list has a reference on the inode */
+	uint64_t held_number;		/* since when, counted */
 	uint64_t dirty_since;		/* ns; 0: not dirty */
 	uint32_t promised_pages;	/* room set aside for pages that have no block yet: atomic */
 	bool unsynced;			/* written since the last FS_FSYNC, maybe in place: no transaction tells */

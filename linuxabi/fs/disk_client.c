@@ -252,8 +252,12 @@ disk_simple(struct disk_client *c, enum fs_op op, uint32_t flags)
 static void
 write_answered(struct disk_call *k)
 {
-	for (unsigned i = 0; i < k->page_count && k->answer.result >= 0; i++)
+	if (k->answer.result < 0)
+		return;
+	for (unsigned i = 0; i < k->page_count; i++)
 		k->pages[i]->private_ = max(k->pages[i]->private_, k->answer.transaction);
+	if (k->mapping != NULL)
+		disk_node_changed(mapping_node(k->mapping), k->answer.transaction);
 }
 
 /* The next call that was answered, or NULL.  client->lock held. */

@@ -36,6 +36,7 @@ hold_locked(struct disk *d, struct disk_node *n)
 		return;
 	inode_get(n->inode);
 	n->held = true;
+	n->held_number = ++d->held_count;
 	list_add_tail(&d->held, &n->on_held);
 }
 
@@ -408,20 +409,42 @@ disk_fsync(struct file *f, bool datasync)
 
 /* ---- nodes that are held ---- */
 
-/* The held node after `last` (NULL: the first), with a reference on its inode; gives last's back. */
-static struct disk_node *
-held_next(struct disk *d, struct disk_node *last)
+/* A walk over what is held. */
+struct held_walk {
+	uint64_t last;			/* the last held_number of interest */
+	struct disk_node *at;		/* with a reference on its inode; NULL: it begins */
+	uint64_t number;		/* it was held as */
+};
+
+/* disk->lock held.  The list may have let go of where the walk stands, and taken it again. */
+static struct list *
+held_after(struct disk *d, const struct held_walk *w)
 {
-	struct disk_node *n = NULL;
+	struct list *at = d->held.next;
+
+	if (w->at != NULL && w->at->held && w->at->held_number == w->number)
+		return w->at->on_held.next;
+	while (at != &d->held && list_entry(at, struct disk_node, on_held)->held_number <= w->number)
+		at = at->next;
+	return at;
+}
+
+/* The next held node, which the walk has a reference on until the one after it; NULL: the end. */
+static struct disk_node *
+held_next(struct disk *d, struct held_walk *w)
+{
+	struct disk_node *last = w->at, *n = NULL;
 	struct list *at;
 
 	spin_lock(&d->lock);
-	at = last == NULL ? d->held.next : list_empty(&last->on_held) ? &d->held : last->on_held.next;
-	if (at != &d->held) {
+	at = held_after(d, w);
+	if (at != &d->held && list_entry(at, struct disk_node, on_held)->held_number <= w->last) {
 		n = list_entry(at, struct disk_node, on_held);
+		w->number = n->held_number;
 		inode_get(n->inode);	/* the list has one */
 	}
 	spin_unlock(&d->lock);
+	w->at = n;
 	if (last != NULL)
 		inode_put(last->inode);
 	return n;
@@ -484,13 +507,14 @@ disk_last_user(struct inode *i)
 void
 disk_settle(struct disk *d)
 {
-	struct disk_node *n = NULL, *next;
+	struct held_walk w = { .last = UINT64_MAX };
+	struct disk_node *n, *next;
 
-	for (n = held_next(d, NULL); n != NULL; n = next) {
+	for (n = held_next(d, &w); n != NULL; n = next) {
 		struct inode *i = n->inode;
 
 		inode_get(i);
-		next = held_next(d, n);
+		next = held_next(d, &w);
 		if (node_abandoned(n, 2))
 			node_abandon(d, n);
 		else
@@ -503,9 +527,10 @@ static void
 flush_held(struct disk *d, bool all)
 {
 	uint64_t now = clock_monotonic();
-	struct disk_node *n = NULL;
+	struct held_walk w = { .last = READ_ONCE(d->held_count) };	/* who holds anew is not waited for */
+	struct disk_node *n;
 
-	while ((n = held_next(d, n)) != NULL) {
+	while ((n = held_next(d, &w)) != NULL) {
 		uint64_t since = READ_ONCE(n->dirty_since);
 
 		if (node_abandoned(n, 2))
@@ -742,95 +767,132 @@ unstable_collect(struct disk *d, struct disk_node *n, struct disk_call *k, uint6
 	}
 }
 
-/* *size: what the server knows of the file's when it is told all of this. */
-static bool
-tell_pages_of(struct disk *d, struct disk_node *n, uint64_t *size)
+/* Writes told again are on their way side by side, as many as there are spare slots but one. */
+enum { TELL_IN_FLIGHT = DISK_SPARE_SLOTS - 1 };
+struct telling {
+	struct disk *d;
+	bool alive;			/* this server has not died as well */
+	bool failed;			/* a write did, and so did not tell of the size */
+	unsigned head, tail;
+	struct { struct disk_call *call; struct disk_node *node; } sent[TELL_IN_FLIGHT];
+};
+
+/*
+ * The answer to the oldest.  Recovery's references on inodes are never the last: the list
+ * of what is held has one until what was told now is committed.
+ */
+static void
+tell_finish(struct telling *t)
 {
-	uint64_t index = 0;
+	unsigned at = t->head++ % TELL_IN_FLIGHT;
+	struct disk_call *k = t->sent[at].call;
+	struct disk_node *n = t->sent[at].node;
+	long r = disk_call_wait(k);
 
-	while (index != UINT64_MAX) {
-		struct disk_call *k = disk_call_recovery(d->client, FS_WRITE);
-		uint64_t transaction;
-		long r = 0;
+	if (r >= 0)
+		disk_node_changed(n, k->answer.transaction);
+	else if (r == -EAGAIN)
+		t->alive = false;
+	else
+		disk_error(n, r);
+	t->failed |= r < 0;
+	disk_call_end(k);
+	inode_put(n->inode);
+}
 
-		k->pages = kmalloc(DISK_RUN * sizeof(k->pages[0]));
-		if (k->pages != NULL)
-			unstable_collect(d, n, k, &index);
-		if (k->page_count == 0) {
-			bool memory = k->pages != NULL;
+static void
+tell_start(struct telling *t, struct disk_node *n, struct disk_call *k)
+{
+	unsigned at = t->tail++ % TELL_IN_FLIGHT;
 
-			disk_call_end(k);
-			if (memory && index == UINT64_MAX)
-				break;
-			if (memory)
-				continue;
+	inode_get(n->inode);
+	t->sent[at].call = k;
+	t->sent[at].node = n;
+	disk_call_start(k);
+}
+
+static struct disk_call *
+tell_call(struct telling *t)
+{
+	if (t->tail - t->head == TELL_IN_FLIGHT)
+		tell_finish(t);
+	return disk_call_recovery(t->d->client, FS_WRITE);
+}
+
+/* The next unstable pages in a row from *index on; *index is UINT64_MAX behind the last. */
+static void
+tell_run(struct telling *t, struct disk_node *n, uint64_t *index, uint64_t *size)
+{
+	struct disk_call *k = tell_call(t);
+	bool memory;
+
+	k->pages = kmalloc(DISK_RUN * sizeof(k->pages[0]));
+	memory = k->pages != NULL;
+	if (memory)
+		unstable_collect(t->d, n, k, index);
+	if (k->page_count == 0) {
+		disk_call_end(k);
+		if (!memory) {
 			task_prepare_wait(TASK_UNINTERRUPTIBLE);
 			task_wait(clock_monotonic() + 10000000);
 			task_finish_wait();
-			continue;
 		}
-		write_describe(n, k->request);
-		/* If the old server did this, it is not done after our write. */
-		disk_client_unanswered_mtime(d->client, k->request);
-		r = disk_call_finish(k);
-		transaction = k->answer.transaction;
-		if (r >= 0) {
-			*size = max(*size, k->request->size);
-			disk_node_changed(n, transaction);
-		} else if (r != -EAGAIN) {
-			disk_error(n, r);
-		}
-		disk_call_end(k);
-		if (r == -EAGAIN)
-			return false;
+		return;
 	}
-	return true;
+	write_describe(n, k->request);
+	/* If the old server did this, it is not done after our write. */
+	disk_client_unanswered_mtime(t->d->client, k->request);
+	*size = max(*size, k->request->size);
+	tell_start(t, n, k);
 }
 
 /*
  * The write that made the file as long as it is may have been in no transaction that
  * was committed, and its page may be gone since: a hole was punched there.  What is
  * about to change the size has set ours already if it makes it smaller.
+ * told_of: what the server will know when it has done what was told before.
  */
-static bool
-tell_size_of(struct disk *d, struct disk_node *n, uint64_t told_of)
+static void
+tell_size(struct telling *t, struct disk_node *n, uint64_t told_of)
 {
 	uint64_t size = min(READ_ONCE(n->inode->size), READ_ONCE(n->server.size));
 	struct disk_call *k;
-	long r;
 
-	if (size <= told_of)
-		return true;
-	k = disk_call_recovery(d->client, FS_WRITE);
+	if (size <= told_of || node_stable(n, t->d->client))
+		return;
+	k = tell_call(t);
 	disk_name_inode(k->request, n);
 	k->request->size = size;
-	r = disk_call_finish(k);
-	if (r >= 0)
-		disk_node_changed(n, k->answer.transaction);
-	else if (r != -EAGAIN)
-		disk_error(n, r);
-	disk_call_end(k);
-	return r != -EAGAIN;
+	tell_start(t, n, k);
 }
 
-static bool
-tell_writes_of(struct disk *d, struct disk_node *n)
+static void
+tell_held(struct telling *t, bool pages)
 {
-	uint64_t size = 0;
+	struct held_walk w = { .last = UINT64_MAX };
+	struct disk_node *n;
 
-	return tell_pages_of(d, n, &size) && tell_size_of(d, n, size);
+	while ((n = held_next(t->d, &w)) != NULL) {
+		uint64_t index = 0, size = 0;
+
+		while (pages && t->alive && n->inode->mapping != NULL && index != UINT64_MAX)
+			tell_run(t, n, &index, &size);
+		if (t->alive && n->inode->mapping != NULL)
+			tell_size(t, n, size);
+	}
+	while (t->head != t->tail)
+		tell_finish(t);
 }
 
 static bool
 tell_writes(struct disk *d)
 {
-	struct disk_node *n = NULL;
-	bool alive = true;
+	struct telling t = { .d = d, .alive = true };
 
-	while ((n = held_next(d, n)) != NULL)
-		if (alive && n->inode->mapping != NULL)
-			alive = tell_writes_of(d, n);
-	return alive;
+	tell_held(&t, true);
+	if (t.alive && t.failed)
+		tell_held(&t, false);
+	return t.alive;
 }
 
 void

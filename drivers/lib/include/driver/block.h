@@ -152,6 +152,7 @@ struct block_server {
 	struct gpt gpt;
 	struct gpt_grow grow;
 	bool scanning, scanned, table_told;
+	uint64_t begun_ticks, up_ticks;	/* when this life began; when its device was up first */
 	bool growing, grow_tried;	/* while scanning: the root partition, instead of reading */
 	uint64_t rescan_after;		/* ticks */
 	uint8_t *buffer;
