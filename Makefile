@@ -115,6 +115,7 @@ ROOT_FS := $(TOP)/build/images/root.ext4
 # Our own Linux programs of the root: one for all configurations.
 linux-tools: | headers ports
 	$(Q)$(MAKE) -C boot/tessera-slot CONFIG=release TOOLCHAIN=gcc
+	$(Q)$(MAKE) -C base/lscap CONFIG=release TOOLCHAIN=gcc
 
 root: | ports linux-tools
 	$(Q)$(MAKE) -f .mk/image.mk BUILD=$(BUILD) ROOT=$(ROOT) root

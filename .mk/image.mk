@@ -32,7 +32,7 @@ $(BUNDLE): $(MEMBER_FILES) $(TOOLS)/mkbundle $(BUNDLE).members
 	@$(TOOLS)/mkbundle -o $@.new $(MEMBERS) && mv $@.new $@
 
 # What a root archive is made of; a port that was built again has a new `current`.
-ROOT_PARTS := images/mkroot build/release/boot/tessera-slot/tessera-slot $(wildcard images/*.profile) $(shell find images/root) \
+ROOT_PARTS := images/mkroot build/release/boot/tessera-slot/tessera-slot build/release/base/lscap/lscap $(wildcard images/*.profile) $(shell find images/root) \
 	$(wildcard build/ports/*/current)
 root: $(ROOT)
 	@:

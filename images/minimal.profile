@@ -8,6 +8,7 @@
 port musl-runtime
 port busybox
 program boot/tessera-slot/tessera-slot usr/sbin/tessera-slot
+program base/lscap/lscap usr/sbin/lscap
 tree root
 dir 0755 etc/profile.d
 dir 0555 proc

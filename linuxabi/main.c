@@ -150,6 +150,7 @@ bring_up(void *arg)
 	boot_slot_init(&world);
 	procfs_register("cmdline", show_cmdline, NULL);
 	memory_usage_init(&world);
+	capabilities_init(&world);
 	tty_init();
 	if (world.console != 0)
 		console_channel_init((uint64_t)ipa_to_virt(world.console));

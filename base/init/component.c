@@ -21,12 +21,14 @@ enum {
 	SEGMENTS_LOW = COMPONENT_IMAGE_BASE,
 	TABLES_BASE = 7,		/* root, level 2, image, stack, channels, devices, spare */
 	PART_INFO = SEGMENT_SLOTS, PART_IPC, PART_STACK, PART_HOSTS,
-	PARTS,
+	PARTS_END,
 	DEVICE_BIT_FIRST = 32,
 	INFO_RIGHTS = RIGHT_READ,
 	ATTIC_SLOTS = 48,		/* channels, registers, log, keep, usage, DMA memory */
 	CONFIG_SLOTS = 64,		/* pieces of configuration spaces */
 };
+
+_Static_assert((int)PARTS_END == (int)COMPONENT_PARTS, "a slot for each part");
 
 /* Make one object of the component's budget; say which one failed. */
 enum error
@@ -115,6 +117,12 @@ attic_bits(const struct component *c)
 	return log2_up(slots);
 }
 
+uint32_t
+component_cnode_slots(const struct component *c)
+{
+	return 1u << (c->conf->world ? world_cnode_bits(c) : COMPONENT_CNODE_BITS);
+}
+
 enum error
 make_cnodes(struct component *c, unsigned size_bits)
 {
@@ -168,7 +176,7 @@ take_slots(struct component *c)
 	c->made.image = c->made.cnode + 2;
 	c->made.attic = c->made.cnode + 3;
 	c->made.dma = c->made.cnode + 4;
-	c->made.parts = slots_take(PARTS);
+	c->made.parts = slots_take(COMPONENT_PARTS);
 	c->made.heap = slots_take(c->conf->world ? MAX_PIECES : HEAP_SLOTS);
 	for (unsigned i = 0; i < c->thread_count; i++) {
 		c->made.thread[i] = slots_take(5);
@@ -229,29 +237,31 @@ prepare_uart(struct component *c)
 }
 
 static enum error
+prepare_authority(struct component *c, enum request request, int target)
+{
+	struct authority *a = &tessera.authority[tessera.authority_count];
+
+	if (tessera.authority_count == MAX_AUTHORITIES)
+		return ERR_LIMIT;
+	*a = (struct authority){ request, c->index, (unsigned)target, slots_take(1) };
+	return cnode_mint(INIT_SLOT_CNODE, a->slot, 0, tessera.bell, RIGHT_WRITE,
+	    (uint64_t)1 << (INIT_BIT_FIRST_AUTHORITY + tessera.authority_count++));
+}
+
+static enum error
 prepare_authorities(struct component *c)
 {
-	struct authority *a;
+	enum error e = OK;
 
-	for (unsigned i = 0; i < 2 * c->conf->power + c->conf->kill_count; i++) {
-		if (tessera.authority_count == MAX_AUTHORITIES)
-			return ERR_LIMIT;
-		a = &tessera.authority[tessera.authority_count];
-		a->holder = c->index;
-		a->slot = slots_take(1);
-		if (c->conf->power && i < 2) {
-			a->request = i == 0 ? REQUEST_POWER_OFF : REQUEST_RESET;
-		} else {
-			a->request = REQUEST_KILL;
-			a->target = (unsigned)c->conf->kill[i - 2 * c->conf->power];
-		}
-		enum error e = cnode_mint(INIT_SLOT_CNODE, a->slot, 0, tessera.bell, RIGHT_WRITE,
-		    (uint64_t)1 << (INIT_BIT_FIRST_AUTHORITY + tessera.authority_count));
-		if (e != OK)
-			return e;
-		tessera.authority_count++;
-	}
-	return OK;
+	if (c->conf->power)
+		e = prepare_authority(c, REQUEST_POWER_OFF, 0);
+	if (c->conf->power && e == OK)
+		e = prepare_authority(c, REQUEST_RESET, 0);
+	if (c->conf->capabilities && e == OK)
+		e = prepare_authority(c, REQUEST_LIST, 0);
+	for (unsigned i = 0; i < c->conf->kill_count && e == OK; i++)
+		e = prepare_authority(c, REQUEST_KILL, c->conf->kill[i]);
+	return e;
 }
 
 enum error

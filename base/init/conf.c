@@ -456,9 +456,11 @@ word_allow(struct parser *p, struct conf_component *c)
 		c->kernel_log = true;
 	else if (l->count == 2 && strcmp(l->word[1], "memory-usage") == 0 && c->world)
 		c->memory_usage = true;
+	else if (l->count == 2 && strcmp(l->word[1], "capabilities") == 0 && c->world)
+		c->capabilities = true;
 	else
 		return fail(p, "allow", l->word[1], "power, kernel-log (no world), "
-		    "memory-usage (a world), or kill NAME");
+		    "memory-usage, capabilities (a world), or kill NAME");
 	return true;
 }
 

@@ -67,6 +67,7 @@ struct conf_component {
 	bool power;			/* may switch the machine off and reset it */
 	bool kernel_log;		/* may read the kernel's log */
 	bool memory_usage;		/* may read how much memory each component takes */
+	bool capabilities;		/* may read who may touch what */
 	unsigned kill_count;
 	char kill_name[CONF_MAX_KILLS][CONF_NAME];
 	int kill[CONF_MAX_KILLS];	/* index of the component */

@@ -14,6 +14,8 @@
  *   world.c      the same for a personality
  *   device.c     devmgr's messages; IODevices, IOSpaces, lending
  *   supervise.c  endings: crash reports, restarts, telling peers
+ *   usage.c      how much memory each takes
+ *   capabilities.c  who may touch what, read from the kernel
  *   power.c      power off and reset, after the logs have drained
  *   say.c        init's own log
  */
@@ -38,6 +40,7 @@ enum {
 	MAX_PIECES = 48,		/* Untypeds of one budget */
 	MAX_THREADS = WORLD_MAX_VCPUS,
 	SEGMENT_SLOTS = ELF_MAX_SEGMENTS,
+	COMPONENT_PARTS = SEGMENT_SLOTS + 4,	/* mapped parts of a component's first Frame */
 	HEAP_SLOTS = 24,
 	MAX_DRIVERS = 12,
 	MAX_VECTORS = 16,		/* of one function */
@@ -47,7 +50,8 @@ enum {
 #define INIT_WINDOW_VADDR	0x30000000UL	/* where Frames are mapped to be written */
 #define INIT_WINDOW_BYTES	0x00100000UL
 #define INIT_USAGE_VADDR	0x30100000UL	/* proto/usage.h */
-#define INIT_CHANNEL_VADDR	0x30120000UL	/* all channel Frames, one after the other */
+#define INIT_LIST_VADDR		0x30120000UL	/* proto/capabilities.h */
+#define INIT_CHANNEL_VADDR	0x30140000UL	/* all channel Frames, one after the other */
 
 enum component_state {
 	STATE_ABSENT,		/* not on this machine, or could not be built */
@@ -71,7 +75,7 @@ struct component_slots {
 	uint32_t vspace;
 	uint32_t attic;				/* CNode that it cannot reach: what is lent and mapped */
 	uint32_t image;				/* Frame: segments, start record, buffer, stack */
-	uint32_t parts;				/* SEGMENT_SLOTS + 4 mapped parts of it */
+	uint32_t parts;				/* COMPONENT_PARTS */
 	uint32_t dma;				/* Frame, of a driver */
 	uint32_t heap;				/* HEAP_SLOTS; world: MAX_PIECES of RAM */
 	uint32_t thread[MAX_THREADS];
@@ -134,7 +138,7 @@ struct channel {
 };
 
 /* What a bit of init's Notification asks for. */
-enum request { REQUEST_NONE, REQUEST_POWER_OFF, REQUEST_RESET, REQUEST_KILL };
+enum request { REQUEST_NONE, REQUEST_POWER_OFF, REQUEST_RESET, REQUEST_LIST, REQUEST_KILL };
 struct authority {
 	enum request request;
 	unsigned holder;		/* index of the component */
@@ -231,6 +235,7 @@ enum error give_mapped(struct component *c, uint32_t frame, uint64_t offset, uin
 enum error give_io(struct component *c, uint32_t frame, uint64_t bytes, uint32_t space, uint64_t iova);
 /* Device pages of a physical range, mapped at vaddr. */
 enum error give_device(struct component *c, uint64_t base, uint64_t bytes, uint64_t vaddr);
+uint32_t component_cnode_slots(const struct component *c);
 enum error make_cnodes(struct component *c, unsigned size_bits);
 enum error give_authorities(struct component *c, struct component_info *info, uint32_t *slot);
 enum error thread_make(struct component *c, unsigned i, uint32_t ipc_frame, uint64_t ipc_vaddr);
@@ -238,6 +243,7 @@ enum error thread_make(struct component *c, unsigned i, uint32_t ipc_frame, uint
 /* world.c */
 enum error world_prepare(struct component *c);
 enum error world_build(struct component *c);
+unsigned world_cnode_bits(const struct component *c);
 
 /* usage.c */
 enum error usage_make(void);
@@ -246,6 +252,15 @@ void usage_built(const struct component *c, uint64_t heap);
 /* Lend a component its page, to be written; a world all pages, to be read. */
 enum error usage_give(struct component *c, uint64_t vaddr);
 enum error usage_give_all(struct component *c, uint64_t ipa);
+
+uint32_t usage_slot(void);		/* the Frame of all pages */
+
+/* capabilities.c */
+enum error capabilities_make(void);
+enum error capabilities_give(struct component *c, uint64_t ipa);
+void capabilities_list(void);	/* write it anew */
+/* What a component that crashed holds, into the log. */
+void capabilities_report(const struct component *c);
 
 /* supervise.c */
 uint64_t badge_of(unsigned index, unsigned thread);

@@ -135,6 +135,9 @@ do_request(const struct authority *a)
 		power_down(false, who);
 	case REQUEST_RESET:
 		power_down(true, who);
+	case REQUEST_LIST:
+		capabilities_list();
+		break;
 	case REQUEST_KILL:
 		supervise_kill(a->target, a->holder);
 		break;
@@ -183,6 +186,8 @@ component_start(const struct init_info *info)
 	make_own();
 	if (usage_make() != OK)
 		stop("no memory to say how much memory is used");
+	if (capabilities_make() != OK)
+		stop("no memory to say who may touch what");
 	prepare_pass(0);
 	prepare_pass(1);
 	if (channels_make() != OK)

@@ -10,7 +10,7 @@
 /* Pages after those of the components, in system.conf's order. */
 enum { USAGE_KERNEL, USAGE_BUNDLE, USAGE_INIT, USAGE_MORE };
 
-_Static_assert((CONF_MAX_COMPONENTS + USAGE_MORE) * USAGE_PAGE <= INIT_CHANNEL_VADDR - INIT_USAGE_VADDR,
+_Static_assert((CONF_MAX_COMPONENTS + USAGE_MORE) * USAGE_PAGE <= INIT_LIST_VADDR - INIT_USAGE_VADDR,
     "init's address space has room for all pages");
 
 static uint32_t frame;
@@ -38,6 +38,12 @@ usage_make(void)
 		e = frame_map(frame, INIT_SLOT_VSPACE, INIT_USAGE_VADDR, RIGHT_READ | RIGHT_WRITE,
 		    MAP_NORMAL);
 	return e;
+}
+
+uint32_t
+usage_slot(void)
+{
+	return frame;
 }
 
 static uint64_t

@@ -75,6 +75,22 @@ cnode_bits(const struct component *c, uint64_t bytes)
 	return bits > CNODE_BITS_MAX ? CNODE_BITS_MAX : bits;
 }
 
+static uint64_t
+ram_bytes(const struct component *c)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 1; i < c->piece_count; i++)
+		sum += (uint64_t)1 << c->piece[i].size_bits;
+	return sum;
+}
+
+unsigned
+world_cnode_bits(const struct component *c)
+{
+	return cnode_bits(c, ram_bytes(c));
+}
+
 /* `memory rest` is carved when everybody else has theirs (main.c). */
 enum error
 world_prepare(struct component *c)
@@ -105,16 +121,6 @@ world_prepare(struct component *c)
 
 /* ---- each time ---------------------------------------------------------- */
 
-static uint64_t
-ram_bytes(const struct component *c)
-{
-	uint64_t sum = 0;
-
-	for (unsigned i = 1; i < c->piece_count; i++)
-		sum += (uint64_t)1 << c->piece[i].size_bits;
-	return sum;
-}
-
 static const struct bundle_entry *
 find_archive(const struct component *c)
 {
@@ -136,7 +142,7 @@ table_bits(const struct component *c, const struct bundle_entry *archive)
 
 	if (archive != NULL)
 		tables += archive->size / BLOCK + 2;
-	tables += channels_bytes(c) / BLOCK + c->conf->memory_usage;
+	tables += channels_bytes(c) / BLOCK + c->conf->memory_usage + c->conf->capabilities;
 	return PAGE_BITS + log2_up(tables);
 }
 
@@ -149,7 +155,7 @@ make_spaces(struct component *c, const struct bundle_entry *archive)
 	if (e == OK)
 		e = vspace_set_personality(c->made.vspace);
 	if (e == OK)
-		e = make_cnodes(c, cnode_bits(c, ram_bytes(c)));
+		e = make_cnodes(c, world_cnode_bits(c));
 	return e;
 }
 
@@ -255,6 +261,11 @@ give_channels(struct component *c, struct world_info *info)
 		e = usage_give_all(c, ipa);
 		info->usage = ipa;
 		info->usage_count = usage_count();
+		ipa += round_up((uint64_t)usage_count() * PAGE, PAGE);
+	}
+	if (e == OK && c->conf->capabilities) {
+		e = capabilities_give(c, ipa);
+		info->capabilities = ipa;
 	}
 	return e;
 }
@@ -288,8 +299,9 @@ give_lending(struct component *c, struct world_info *info)
 	return e;
 }
 
+/* What it may have init do. */
 static enum error
-give_power(struct component *c)
+give_requests(struct component *c)
 {
 	enum error e = OK;
 
@@ -300,6 +312,8 @@ give_power(struct component *c)
 			e = give(c, WORLD_SLOT_POWER, a->slot, RIGHT_WRITE, 0);
 		else if (a->holder == c->index && a->request == REQUEST_RESET)
 			e = give(c, WORLD_SLOT_RESET, a->slot, RIGHT_WRITE, 0);
+		else if (a->holder == c->index && a->request == REQUEST_LIST)
+			e = give(c, WORLD_SLOT_CAPABILITIES, a->slot, RIGHT_WRITE, 0);
 	}
 	return e;
 }
@@ -391,7 +405,7 @@ build(struct component *c, const struct elf_image *image)
 	enum error e;
 
 	describe(c, &info);
-	info.cnode_bits = cnode_bits(c, ram_bytes(c));
+	info.cnode_bits = world_cnode_bits(c);
 	e = make_spaces(c, archive);
 	if (e == OK)
 		e = map_ram(c, &info);
@@ -404,7 +418,7 @@ build(struct component *c, const struct elf_image *image)
 	if (e == OK)
 		e = give_lending(c, &info);
 	if (e == OK)
-		e = give_power(c);
+		e = give_requests(c);
 	if (e == OK)
 		e = make_vcpus(c, image->entry, &info);
 	if (e == OK)

@@ -50,5 +50,6 @@ void boot_stages_end(void);
 
 /* /proc/tessera/memory (proc/memory.c). */
 void memory_usage_init(const struct world_info *);
+void capabilities_init(const struct world_info *);	/* proc/capabilities.c */
 
 #endif

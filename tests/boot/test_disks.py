@@ -100,6 +100,25 @@ def each_component_says_how_much_memory_it_takes(m):
 	check(usage(m)["console"] == before["console"], "console changed")
 
 
+def nobody_holds_what_no_line_gives(m):
+	answer = m.sh("lscap -d")
+	check(" nothing that /proc/tessera/system.conf does not give, nothing of it missing" in answer, answer)
+	answer = m.sh("lscap nvme0")
+	for what in ("registers", "interrupt", "device", "channel +disk.nvme0, fs", "dma", "supervisor +init"):
+		check(re.search(f"(?m)^ +[0-9]+  {what}", answer), f"nvme0 has no {what}:\n{answer}")
+	# Had the file been another one: what fs does with its log, what linux does with the disk.
+	m.sh("sed '/log.fs/d; /allow.*power/d' /proc/tessera/system.conf > /tmp/less")
+	answer = m.sh("lscap -d /tmp/less", status=1)
+	for what in ("ring log.fs, console", "channel log.fs, console"):
+		check(f"+ fs: {what}" in answer, answer)
+	check("+ linux: power reset, init" in answer and answer.count("\n") == 5, answer)
+	m.sh("(cat /proc/tessera/system.conf; echo 'channel more log nvme0 console 8K') > /tmp/more")
+	answer = m.sh("lscap -d /tmp/more", status=1)
+	check(re.search(r"- /tmp/more:\d+: nvme0: ring more, console: not held", answer), answer)
+	check("lscap: ghost: no such component is running" in m.sh("lscap ghost 2>&1", status=2), "a ghost")
+	m.sh("rm /tmp/less /tmp/more")
+
+
 SHARED = [disks_are_listed, tools_know_the_disk, a_disk_keeps_what_is_written, a_new_file_system_is_recognised,
-    each_component_says_how_much_memory_it_takes]
+    each_component_says_how_much_memory_it_takes, nobody_holds_what_no_line_gives]
 BOOTS = [a_killed_disk_driver_is_a_pause]

@@ -181,6 +181,7 @@ def survive_kills(start, victim, kills, disk="nvme"):
 	m.sh("test ! -e /dev/shm/bad")	# a write or an fsync failed
 	most = int(m.sh("cat /dev/shm/most").split()[-1])
 	again = was_killed(m, victim, kills)
+	m.sh("lscap -d")	# who was built again holds what it held
 	print(f"    {kills} kills, {again} starts, {rounds} rounds of {files} files, longest pause {most * 10} ms")
 	end(m, path)
 

@@ -30,6 +30,7 @@ enum {
 	WORLD_SLOT_RESET = 3,		/* the same, badge for reset */
 	WORLD_SLOT_CONSOLE_BELL = 4,	/* signal: console's doorbell for the tty channel */
 	WORLD_SLOT_LOG_BELL = 5,	/* signal: console's doorbell for the log channel */
+	WORLD_SLOT_CAPABILITIES = 6,	/* Notification of init: have the list made (proto/capabilities.h) */
 	WORLD_SLOT_SCHED_CONTEXT = 16,	/* + VCPU number, RIGHT_READ: consumed and stolen time */
 	WORLD_SLOT_VCPU_SIGNAL = 48,	/* + VCPU number: signal its Notification, badge WORLD_BIT_KICK */
 	WORLD_SLOT_VCPU_POLL = 80,	/* + VCPU number: poll the own Notification */
@@ -115,6 +116,7 @@ struct world_info {
 	/* The slot that the loader took (slot(5)); zeros as GUID: from no disk. */
 	uint8_t boot_disk[16];			/* GUID of the disk that it lies on */
 	uint32_t boot_slot, boot_trial;		/* 0: A, 1: B; 1: the slot's trial boot */
+	uint64_t capabilities;			/* CAPABILITIES_BYTES, read only; 0: not allowed */
 };
 
 #endif
