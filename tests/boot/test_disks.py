@@ -112,7 +112,7 @@ def nobody_holds_what_no_line_gives(m):
 	for what in ("ring log.fs, console", "channel log.fs, console"):
 		check(f"+ fs: {what}" in answer, answer)
 	check("+ linux: power reset, init" in answer and answer.count("\n") == 5, answer)
-	m.sh("(cat /proc/tessera/system.conf; echo 'channel more log nvme0 console 8K') > /tmp/more")
+	m.sh("(cat /proc/tessera/system.conf; echo 'channel more stream nvme0 console 8K') > /tmp/more")
 	answer = m.sh("lscap -d /tmp/more", status=1)
 	check(re.search(r"- /tmp/more:\d+: nvme0: ring more, console: not held", answer), answer)
 	check("lscap: ghost: no such component is running" in m.sh("lscap ghost 2>&1", status=2), "a ghost")
