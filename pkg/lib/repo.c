@@ -69,6 +69,17 @@ read_list(struct root *r, struct repos *repos, struct fault *f)
 	return status;
 }
 
+/* With a clock that is behind, an index that has expired passes for a good one. */
+static void
+note_young(struct root *r, const struct repo *repo, uint64_t now)
+{
+	uint64_t created = repo->index.created;
+
+	if (created > now + 24 * 3600)
+		root_note(r, "the index of repository %s was made %llu days after today; is the clock right?", repo->name,
+		    (unsigned long long)(created - now) / (24 * 3600));
+}
+
 static int
 check_age(struct root *r, const struct repo *repo, struct fault *f)
 {
@@ -87,6 +98,7 @@ check_age(struct root *r, const struct repo *repo, struct fault *f)
 		return fault_set(f, PKG_UNTRUSTED,
 		    "the index of repository %s has expired %llu hours ago; is it still kept up, and is the clock right?",
 		    repo->name, (unsigned long long)(now - i->expires) / 3600);
+	note_young(r, repo, now);
 	if (i->serial == seen || r->lock_fd < 0)
 		return 0;
 	return sql_run(r, f, "INSERT OR REPLACE INTO repo VALUES(?, ?)", "si", repo->name, (int64_t)i->serial);

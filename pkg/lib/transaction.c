@@ -364,7 +364,8 @@ check_all(struct run *t)
 	int status = 0;
 
 	for (size_t i = 0; i < t->p->count && status == 0; i++)
-		status = open_step(t, &t->p->steps[i]);
+		status = pkg_interrupted ? fault_set(t->f, PKG_FAILED, "interrupted; nothing was changed") :
+		    open_step(t, &t->p->steps[i]);
 	if (status != 0)
 		return status;
 	if (fstat(t->r->stage_fd, &st) != 0)

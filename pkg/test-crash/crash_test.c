@@ -7,7 +7,8 @@
  * and as the database says, and must never turn back to "before" once a later
  * death has left "after".  Recovery itself is killed at every step, too.
  *
- * The disk becomes full at each step, too; then nobody dies, but the same holds.
+ * The disk becomes full at each step, too, and Ctrl-C comes; then nobody dies, but
+ * the same holds, and what the command said is how it is.
  *
  * So that the test can fail it also runs on a disk whose syncfs does nothing, and
  * there has to find damage.
@@ -29,6 +30,7 @@
 static unsigned passed, failed;
 static char *work;
 static unsigned long states_seen;
+static int last_end;		/* how the last child ended */
 
 static void
 check(bool good, const char *format, ...)
@@ -240,7 +242,7 @@ in_child(const char *root_name, const struct deed *d, const char *boot, unsigned
 
 		steps = disk_calls_count();
 		disk_calls_arm(0, DEATH_KILL);
-		if (result != 0 && death != DEATH_FULL) {
+		if (result != 0 && death != DEATH_FULL && death != DEATH_SIGNAL) {
 			printf("%s: %s\n", d->name, f.text);
 			fflush(stdout);
 		}
@@ -254,8 +256,9 @@ in_child(const char *root_name, const struct deed *d, const char *boot, unsigned
 	bool ended = child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status);
 	int end = ended ? WEXITSTATUS(status) : -1;
 
-	/* On a full disk it may only fail, and only where it came so far. */
-	if (death == DEATH_FULL && step != 0 && told && steps >= step && (end == 0 || end == PKG_FAILED))
+	last_end = end;
+	/* On a full disk or interrupted it may only fail, and only where it came so far. */
+	if ((death == DEATH_FULL || death == DEATH_SIGNAL) && step != 0 && told && steps >= step && (end == 0 || end == PKG_FAILED))
 		return 0;
 	if (end != 0 && end != DEATH_STATUS) {
 		check(false, "%s: ended with status %d at step %lu", d->name, status, step);
@@ -404,6 +407,29 @@ judge(struct verdicts *v, const struct deed *d, unsigned long step, enum death d
 	free(now);
 }
 
+/* After Ctrl-C nothing is left to recover: it is done, or nothing was changed. */
+static void
+judge_signal(const struct verdicts *v, const struct deed *d, unsigned long step)
+{
+	char *stage = in_work("root/var/lib/pkg/stage");
+	struct dirent **names;
+	unsigned wrong;
+	char *now = state("root", &wrong);
+	int left = scandir(stage, &names, no_dots, alphasort);
+
+	states_seen++;
+	check(strcmp(now, last_end == 0 ? v->after : v->before) == 0, "%s, Ctrl-C at step %lu: status %d is not true", d->name,
+	    step, last_end);
+	check(wrong == 0 && (left == 0 || last_end == 0), "%s, Ctrl-C at step %lu: %d files left, verify finds %u", d->name, step,
+	    left, wrong);
+	for (int i = 0; i < left; i++)
+		free(names[i]);
+	if (left >= 0)
+		free(names);
+	free(stage);
+	free(now);
+}
+
 /* LONG=1 dies at every step; make test at some of them. */
 static unsigned long
 stride(void)
@@ -425,18 +451,22 @@ die_everywhere(const char *base, const struct deed *d, struct verdicts *v, enum 
 		restore(base);
 		if (in_child("root", d, "boot1", step, death) != 0)
 			break;
-		in_child("root", &recovery, next_boot, 0, DEATH_KILL);
-		judge(v, d, step, death);
+		if (death == DEATH_SIGNAL) {
+			judge_signal(v, d, step);
+		} else {
+			in_child("root", &recovery, next_boot, 0, DEATH_KILL);
+			judge(v, d, step, death);
+		}
 		if (failed > 20)
 			return;
 	}
-	if (death == DEATH_NO_SYNC || death == DEATH_FULL)
+	if (death == DEATH_NO_SYNC || death == DEATH_FULL || death == DEATH_SIGNAL)
 		return;
 	check(v->seen_after, "%s: no death left the new state", d->name);
 	/* It was whole: power fails after success. */
 	judge(v, d, step, death);
 	/* Deaths in recovery, after some deaths in the transaction. */
-	for (unsigned long k = step > 40 ? step - 40 : 1; k < step; k += 9 * stride()) {
+	for (unsigned long k = step > 40 ? step - 40 : 1; k < step; k += 7 * stride()) {
 		for (unsigned long j = 1;; j += stride()) {
 			restore(base);
 			in_child("root", d, "boot1", k, death);
@@ -475,6 +505,7 @@ test_deed(const char *base, const char *result, const struct deed *d)
 	die_everywhere(base, d, &v, DEATH_KILL);
 	die_everywhere(base, d, &v, DEATH_POWER);
 	die_everywhere(base, d, &v, DEATH_FULL);
+	die_everywhere(base, d, &v, DEATH_SIGNAL);
 	v.damaged = 0;
 	if (d->kind != REQUEST_REMOVE) {
 		die_everywhere(base, d, &v, DEATH_NO_SYNC);
@@ -549,7 +580,7 @@ main(void)
 	if (failed == 0)
 		test_deed("removed", "back", &back);
 	run("rm -rf %s%s", work, "");
-	printf("%lu states judged, those of full disks and where syncfs does nothing among them\n", states_seen);
+	printf("%lu states judged, those of full disks, of Ctrl-C and where syncfs does nothing among them\n", states_seen);
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed != 0;
 }

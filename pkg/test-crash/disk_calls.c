@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "../lib/system.h"
 #include "disk_calls.h"
 
 enum { FILES_MAX = 512 };
@@ -62,8 +63,11 @@ die(void)
 static void
 step(void)
 {
-	if (++count == last && kind != DEATH_FULL)
+	if (++count != last || kind == DEATH_FULL)
+		return;
+	if (kind != DEATH_SIGNAL)
 		die();
+	pkg_interrupted = 1;	/* what the command's handler does */
 }
 
 /* A step that needs room; false: there is none. */
@@ -83,7 +87,7 @@ track(int fd)
 {
 	struct stat st;
 
-	if (last == 0 || kind == DEATH_KILL || kind == DEATH_FULL || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+	if (last == 0 || kind == DEATH_KILL || kind == DEATH_FULL || kind == DEATH_SIGNAL || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return;
 	for (int i = 0; i < file_count; i++) {
 		if (files[i].device == st.st_dev && files[i].inode == st.st_ino)

@@ -10,6 +10,7 @@ enum death {
 	DEATH_KILL,	/* the process dies, the machine goes on */
 	DEATH_POWER,	/* the power fails: bytes appended to a file and not flushed are gone */
 	DEATH_FULL,	/* none: from the step on, whatever needs room fails with ENOSPC */
+	DEATH_SIGNAL,	/* none: Ctrl-C is pressed at the step */
 	DEATH_NO_SYNC,	/* the same on a disk whose syncfs does nothing: must do damage */
 };
 enum { DEATH_STATUS = 77 };
