@@ -502,14 +502,41 @@ list_end(void)
 	__atomic_store_n(&l->serial, l->serial + 1, __ATOMIC_RELEASE);
 }
 
-void
-capabilities_list(void)
+static void
+list_all(void)
 {
 	list_begin();
 	for (unsigned i = 0; i < tessera.conf.component_count; i++)
 		if (tessera.component[i].state == STATE_RUNNING)
 			list_component(&tessera.component[i]);
 	list_end();
+}
+
+/*
+ * Who asks without end gets a tenth of init's time: after each list a pause nine
+ * times as long as it took.
+ */
+static bool asked;
+static uint64_t pause_until;
+
+void
+capabilities_ask(void)
+{
+	asked = true;
+}
+
+uint64_t
+capabilities_deadline(void)
+{
+	uint64_t start = time_ticks(), end;
+
+	if (asked && start >= pause_until) {
+		asked = false;
+		list_all();
+		end = time_ticks();
+		pause_until = end + 9 * (end - start);
+	}
+	return asked ? pause_until : 0;
 }
 
 /* ---- crash reports ------------------------------------------------------------ */

@@ -258,7 +258,9 @@ uint32_t usage_slot(void);		/* the Frame of all pages */
 /* capabilities.c */
 enum error capabilities_make(void);
 enum error capabilities_give(struct component *c, uint64_t ipa);
-void capabilities_list(void);	/* write it anew */
+void capabilities_ask(void);
+/* Write the list if it was asked for and is due; ticks of when it will be, 0: nobody asked. */
+uint64_t capabilities_deadline(void);
 /* What a component that crashed holds, into the log. */
 void capabilities_report(const struct component *c);
 

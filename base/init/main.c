@@ -136,7 +136,7 @@ do_request(const struct authority *a)
 	case REQUEST_RESET:
 		power_down(true, who);
 	case REQUEST_LIST:
-		capabilities_list();
+		capabilities_ask();
 		break;
 	case REQUEST_KILL:
 		supervise_kill(a->target, a->holder);
@@ -155,18 +155,26 @@ do_bits(uint64_t bits)
 	device_fault_bits(bits);
 }
 
+/* Of two deadlines, 0: none. */
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	if (a == 0 || b == 0)
+		return a + b;
+	return a < b ? a : b;
+}
+
 static _Noreturn void
 supervise(void)
 {
 	struct msg m = { 0 };
-	uint64_t deadline, device;
+	uint64_t deadline;
 	enum error e;
 
 	for (;;) {
-		device = device_deadlines();
-		deadline = supervise_restarts();
-		if (deadline == 0 || (device != 0 && device < deadline))
-			deadline = device;
+		deadline = device_deadlines();
+		deadline = earlier(deadline, supervise_restarts());
+		deadline = earlier(deadline, capabilities_deadline());
 		e = sys_recv(tessera.fault_endpoint, &m, tessera.reply, deadline);
 		if (e != OK)
 			continue;	/* something is due */
