@@ -23,6 +23,7 @@
 #define LR_PRIORITY	(0xa0UL << 48)
 #define LR_PINTID_SHIFT	32
 #define ICH_HCR_EN	1UL
+#define ICH_HCR_TALL0	(1UL << 11)	/* group 0 is nobody's: its registers are not exchanged */
 
 /* CNTV_CTL_EL0 (Arm ARM DDI 0487 L.b D12.11.25). */
 enum { CTL_ENABLE = 1, CTL_IMASK = 2, CTL_ISTATUS = 4 };
@@ -53,7 +54,7 @@ active_load(const struct arch_vcpu *v)
 	sysreg_write("tpidrro_el0", v->tpidrro);
 	sysreg_write("cnthctl_el2", CNTHCTL_PERSONALITY);
 	sysreg_write("hcr_el2", HCR_PERSONALITY);
-	sysreg_write(ICH_HCR, ICH_HCR_EN);
+	sysreg_write(ICH_HCR, ICH_HCR_EN | ICH_HCR_TALL0);
 }
 
 /* A component is next: its fixed values (DESIGN 3.1), virtual interrupts off. */
@@ -190,12 +191,21 @@ tlb_separate(struct cpu *cpu, struct arch_vspace *space, struct arch_vcpu *v)
 	__asm__ volatile("tlbi vmalle1; ic iallu; dsb nsh; isb" : : : "memory");
 }
 
+/* RAS is hidden, but where there is RAS its DISR_EL1, VDISR_EL2 then, does not trap (D19.8.4). */
+static void
+forget_deferred_error(void)
+{
+	if ((sysreg_read("id_aa64pfr0_el1") >> 28 & 0xf) != 0)
+		sysreg_write("S3_4_C12_C1_1", 0);
+}
+
 static void
 vcpu_load(struct cpu *cpu, struct thread *t)
 {
 	struct arch_vcpu *v = &t->vcpu->arch;
 
 	vcpu_evict(cpu);
+	forget_deferred_error();
 	el1_load(v);
 	virtual_load(cpu, v);
 	v->loaded = cpu;

@@ -40,6 +40,19 @@ el1_sync(void)
 	faults++;
 }
 
+uint64_t
+el1_faults(void)
+{
+	return faults;
+}
+
+/* The last one: EC 0, or among the ID registers, with FEAT_IDST, 0x18 (D1.3.5). */
+bool
+el1_fault_was_undefined(void)
+{
+	return last_esr >> 26 == 0 || last_esr >> 26 == 0x18;
+}
+
 void
 el1_other(void)
 {
@@ -249,12 +262,33 @@ try_calls(void)
 	shared->notified = 0;
 }
 
+/* The low halves of all FP registers, or'ed. */
+static uint64_t
+fp_all(void)
+{
+	uint64_t all = 0, one;
+
+#define ADD(n) __asm__ volatile(".arch_extension fp\n\tfmov %0, d" #n : "=r"(one)); all |= one
+	ADD(0); ADD(1); ADD(2); ADD(3); ADD(4); ADD(5); ADD(6); ADD(7); ADD(8); ADD(9); ADD(10);
+	ADD(11); ADD(12); ADD(13); ADD(14); ADD(15); ADD(16); ADD(17); ADD(18); ADD(19); ADD(20); ADD(21);
+	ADD(22); ADD(23); ADD(24); ADD(25); ADD(26); ADD(27); ADD(28); ADD(29); ADD(30); ADD(31);
+#undef ADD
+	return all;
+}
+
+static void
+fp_on(void)
+{
+	__asm__ volatile("msr cpacr_el1, %0; isb" : : "r"(3ul << 20));
+}
+
 static void
 try_fp(void)
 {
 	uint64_t back;
 
-	__asm__ volatile("msr cpacr_el1, %0; isb" : : "r"(3ul << 20));
+	fp_on();
+	result("FP registers show nothing of others", fp_all() == 0);
 	__asm__ volatile(".arch_extension fp\n\tfmov d8, %1\n\tfmov %0, d8" : "=r"(back) : "r"(0x1111ul));
 	result("FP register holds", back == 0x1111);
 }
@@ -266,6 +300,17 @@ fp_read(void)
 
 	__asm__ volatile(".arch_extension fp\n\tfmov %0, d8" : "=r"(value));
 	return value;
+}
+
+/*
+ * What these say is for programs of this EL1 alone: big-endian data; no DC ZVA, no
+ * CTR_EL0, no cache maintenance, no WFE, no FP, no counter.
+ */
+static void
+forbid_el0_everything(void)
+{
+	__asm__ volatile("msr sctlr_el1, %0; msr cpacr_el1, xzr; msr cntkctl_el1, xzr; isb" : :
+		"r"(0x30d00800ul | 1ul << 24));	/* RES1 bits (D19.2.129), E0E */
 }
 
 /*
@@ -288,7 +333,7 @@ el1_main(uint64_t arg, uint64_t arg2)
 {
 	__asm__ volatile("msr vbar_el1, %0; isb" : : "r"(el1_vectors));
 	shared->state = EL1_STARTED;
-	result("arguments arrive", arg == SHARED_VADDR && arg2 == 7);
+	result("arguments arrive", arg == SHARED_VADDR && (arg2 == 7 || arg2 == 8));
 	gic_init();
 	poke_identification();
 	poke_forbidden();
@@ -296,8 +341,14 @@ el1_main(uint64_t arg, uint64_t arg2)
 	try_calls();
 	try_timer();
 	try_fp();
+	if (arg2 == 8) {
+		sysregs_sweep(&shared->sweep);
+		fp_on();
+	}
+	forbid_el0_everything();
 	shared->state = EL1_POKED;
 	wait_for(EL1_WAITING);
+	fp_on();
 	result("FP register survived another thread's use", fp_read() == 0x1111);
 	shared->state = EL1_SPINNING;
 	interrupts_on();
@@ -326,4 +377,16 @@ el1_spin(uint64_t arg, uint64_t arg2)
 			wfi();
 		shared->beat[arg] = seen + 1;
 	}
+}
+
+/* One of two personalities that have nothing in common but a page. */
+void
+el1_marker(uint64_t compares, uint64_t unused)
+{
+	(void)unused;
+	__asm__ volatile("msr vbar_el1, %0; isb" : : "r"(el1_vectors));
+	shared->beat[5] = compares != 0 ? sysregs_compare(&shared->sweep) : sysregs_mark();
+	shared->state = EL1_DONE;
+	for (;;)
+		wfi();
 }

@@ -5,6 +5,7 @@
  * several CPUs.  Prints a line for each test and "N passed, M failed".
  */
 #include "garbage.h"
+#include "rules.h"
 
 enum { PRIORITY_MAIN = 255, PRIORITY_SERVER = 200, PRIORITY_LOW = 100 };
 
@@ -16,11 +17,8 @@ ms(uint64_t n)
 	return now() + n * info->timer_hz / 1000;
 }
 
-/* The machine may be loaded: what takes milliseconds gets half a minute. */
-enum { PATIENCE_MS = 30000 };
-
 /* init runs above everybody; sleeping lets the others run. */
-static void
+void
 sleep_ms(uint64_t n)
 {
 	static uint32_t nothing;
@@ -31,7 +29,7 @@ sleep_ms(uint64_t n)
 	sys_wait(nothing, ms(n), &bits);
 }
 
-static bool
+bool
 becomes(volatile uint64_t *word, uint64_t value, uint64_t limit_ms)
 {
 	uint64_t limit = ms(limit_ms);
@@ -42,7 +40,7 @@ becomes(volatile uint64_t *word, uint64_t value, uint64_t limit_ms)
 }
 
 /* The word grows beyond a value. */
-static bool
+bool
 grows(volatile uint64_t *word, uint64_t beyond)
 {
 	uint64_t limit = ms(PATIENCE_MS);
@@ -284,22 +282,134 @@ kick(uint32_t slot, uint64_t command)
 	sys_signal(slot);
 }
 
+/*
+ * A component on the personality's CPU: keeps a secret in its registers, and does
+ * all that the fixed values of SCTLR_EL1, CPACR_EL1 and CNTKCTL_EL1 permit to components.
+ */
 static void
-test_personality(unsigned cpu)
+secret_keeper(uint64_t beat, uint64_t buffer_vaddr)
 {
-	uint32_t n = make(OBJ_NOTIFICATION, 0), bell = make_badged(n, 16);
-	uint64_t before;
+	static char line[256] __attribute__((aligned(256)));
+	static const uint32_t order = 0x01020304;
+	uint64_t ctr, tpidr, tpidrro;
+
+	for (;;) {
+#define KEEP(n) "fmov d" #n ", %0\n\t"
+		__asm__ volatile(".arch_extension fp\n\t"
+			KEEP(0) KEEP(1) KEEP(2) KEEP(3) KEEP(4) KEEP(5) KEEP(6) KEEP(7) KEEP(8) KEEP(9) KEEP(10)
+			KEEP(11) KEEP(12) KEEP(13) KEEP(14) KEEP(15) KEEP(16) KEEP(17) KEEP(18) KEEP(19) KEEP(20)
+			KEEP(21) KEEP(22) KEEP(23) KEEP(24) KEEP(25) KEEP(26) KEEP(27) KEEP(28) KEEP(29) KEEP(30)
+			KEEP(31) : : "r"(SECRET) : "memory");
+#undef KEEP
+		__asm__ volatile("dc zva, %0; dc civac, %0; dc cvau, %0; ic ivau, %0; sevl; wfe" : : "r"(line) : "memory");
+		__asm__ volatile("mrs %0, ctr_el0; mrs %1, tpidr_el0; mrs %2, tpidrro_el0"
+			: "=r"(ctr), "=r"(tpidr), "=r"(tpidrro));
+		if (tpidr == SECRET && tpidrro == buffer_vaddr && *(const volatile uint8_t *)&order == 4 &&
+		    now() != 0)
+			shared->beat[beat]++;
+		sys_yield();
+	}
+}
+
+static struct thread_made
+keep_secret(unsigned cpu)
+{
+	struct thread_made t = thread_new(&(struct thread_plan){ .vspace = second_space, .entry = secret_keeper,
+		.priority = PRIORITY_LOW, .cpu = cpu });
+
+	shared->beat[4] = 0;
+	shared->secret_buffer = t.ipc_vaddr;
+	must("suspend", thread_suspend(t.thread));
+	must("secret", thread_write_registers(t.thread, (uint64_t)secret_keeper, t.stack_top, 4, t.ipc_vaddr, 0, SECRET));
+	must("resume", thread_resume(t.thread));
+	return t;
+}
+
+static void
+say_register(uint32_t encoding)
+{
+	const unsigned part[5] = { 2 + (encoding >> 14 & 1), encoding >> 11 & 7, encoding >> 7 & 15, encoding >> 3 & 15,
+		encoding & 7 };
+
+	say(encoding & SYSREG_WRITE ? "written: " : "read: ");
+	for (int i = 0; i < 5; i++) {
+		say_number(part[i]);
+		say(i < 4 ? "_" : "\n");
+	}
+}
+
+static void
+sweep_report(const struct sysreg_sweep *s)
+{
+	say("init-test sysregs_readable ");
+	say_number(s->read);
+	say("\ninit-test sysregs_writable ");
+	say_number(s->written);
+	say("\ninit-test sysregs_untrapped ");
+	say_number(s->untrapped);
+	say("\n");
+	for (uint32_t i = 0; i < s->odd_count && i < SYSREG_ODD; i++)
+		say_register(s->odd[i]);
+	check("every system register that is not the personality's own is UNDEF at EL1", s->odd_count == 0);
+	check("all 32,768 were tried, no other exception came", s->read + s->undefined == 32768 && s->read > 100);
+	check("an UNDEF changes no register", s->changed == 0);
+	check("no system register shows a component's values", s->secrets == 0);
+}
+
+/* What one personality leaves in its registers no other one sees. */
+static void
+run_marker(uint32_t page, uint64_t compares)
+{
+	uint32_t space = space_new(true);
 	struct thread_made t;
+
+	map_frame(copy(page), space, MARKS_VADDR, RIGHT_READ | RIGHT_WRITE);
+	map_frame(make(OBJ_FRAME, 12), space, CODE_VADDR, RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC);
+	shared->state = 0;
+	t = thread_new(&(struct thread_plan){ .vspace = space, .entry = el1_marker, .arg = compares,
+		.priority = PRIORITY_LOW, .vcpu = true });
+	check(compares ? "another personality looks" : "a personality leaves marks",
+		becomes(&shared->state, EL1_DONE, PATIENCE_MS));
+	must("suspend", thread_suspend(t.thread));
+}
+
+static void
+test_two_personalities(void)
+{
+	uint32_t page = make(OBJ_FRAME, 12);
+
+	shared->sweep.odd_count = 0;
+	run_marker(page, 0);
+	check("in most of its registers", shared->beat[5] > 40);
+	run_marker(page, 1);
+	for (uint32_t i = 0; i < shared->sweep.odd_count && i < SYSREG_ODD; i++)
+		say_register(shared->sweep.odd[i]);
+	check("and finds none", shared->beat[5] == 0);
+}
+
+/* sweep: through all system registers, once. */
+static void
+test_personality(unsigned cpu, bool sweep)
+{
+	uint32_t n = make(OBJ_NOTIFICATION, 0), bell = make_badged(n, 16), space = space_new(true);
+	uint64_t before;
+	struct thread_made t, keeper = keep_secret(cpu);
 
 	shared->state = shared->command = shared->notified = shared->interrupts = 0;
 	shared->own_poll = n;
 	shared->own_signal = make_badged(n, 1);
-	t = thread_new(&(struct thread_plan){ .vspace = space_new(true), .entry = el1_main,
-		.arg = SHARED_VADDR, .arg2 = 7, .priority = PRIORITY_LOW, .cpu = cpu, .vcpu = true,
+	map_frame(make(OBJ_FRAME, 12), space, CODE_VADDR, RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC);
+	t = thread_new(&(struct thread_plan){ .vspace = space, .entry = el1_main,
+		.arg = SHARED_VADDR, .arg2 = sweep ? 8 : 7, .priority = PRIORITY_LOW, .cpu = cpu, .vcpu = true,
 		.notification = n });
-	check("a VCPU runs", becomes(&shared->state, EL1_POKED, 20000));
+	check("a VCPU runs", becomes(&shared->state, EL1_POKED, 4 * PATIENCE_MS));
 	__asm__ volatile(".arch_extension fp\n\tfmov d8, xzr" : : : "memory");
 	el1_report();
+	if (sweep)
+		sweep_report(&shared->sweep);
+	before = shared->beat[4];
+	check("what an EL1 forbids its EL0 is permitted to components", grows(&shared->beat[4], before));
+	must("suspend", thread_suspend(keeper.thread));
 	kick(bell, EL1_WAITING);
 	check("a signal ends WFI", becomes(&shared->state, EL1_SPINNING, PATIENCE_MS));
 	check("with an interrupt and its bits", shared->interrupts == 2 && shared->notified == 16);
@@ -421,16 +531,19 @@ test_main(void)
 	notification = make(OBJ_NOTIFICATION, 0);
 	test_messages();
 	test_registers();
+	test_clobbered(endpoint);
+	test_gone();
 	test_notifications();
 	test_faults();
 	test_mapping();
 	test_many_spaces();
-	test_personality(0);
+	test_personality(0, true);
+	test_two_personalities();
 	test_two_vcpus();
 	if (info->cpu_count > 1) {
 		test_cpus();
 		test_remote_calls();
-		test_personality(1);
+		test_personality(1, false);
 	}
 	test_garbage();
 	if (info->debug_kernel != 0) {
