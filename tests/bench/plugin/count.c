@@ -14,7 +14,10 @@
  * block of code: <instructions> <virtual address> <first instruction words…>.
  * tests/bench/profile makes functions of it.
  *
- *	-plugin count.so,out=FILE[,profile=N]
+ * With `only=MASK/VALUE` (in hexadecimal) only those instructions count whose
+ * word under MASK is VALUE.
+ *
+ *	-plugin count.so,out=FILE[,profile=N][,only=MASK/VALUE]
  *
  * What is declared here is the plugin interface of version 1, as QEMU's manual
  * describes it (docs/devel/tcg-plugins); Debian ships no header of it.
@@ -60,6 +63,7 @@ struct block {
 static FILE *out;
 static const char *out_name;
 static uint64_t executed, begun, number, profiled;
+static uint32_t only_mask, only_value;
 static struct block *blocks;
 
 static void
@@ -138,7 +142,8 @@ translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		uint32_t word;
 
 		memcpy(&word, qemu_plugin_insn_data(insn), sizeof(word));
-		qemu_plugin_register_vcpu_insn_exec_inline(insn, ADD_U64, &executed, 1);
+		if ((word & only_mask) == only_value)
+			qemu_plugin_register_vcpu_insn_exec_inline(insn, ADD_U64, &executed, 1);
 		if (b != NULL)
 			qemu_plugin_register_vcpu_insn_exec_inline(insn, ADD_U64, &b->executed, 1);
 		if (word == MARK_BEGIN)
@@ -165,8 +170,8 @@ qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc,
 			out_name = argv[i] + 4;
 		else if (strncmp(argv[i], "profile=", 8) == 0)
 			profiled = strtoull(argv[i] + 8, NULL, 10);
-		else {
-			fprintf(stderr, "count.so: %s: out=FILE or profile=NUMBER\n", argv[i]);
+		else if (sscanf(argv[i], "only=%" SCNx32 "/%" SCNx32, &only_mask, &only_value) != 2) {
+			fprintf(stderr, "count.so: %s: out=FILE, profile=NUMBER or only=MASK/VALUE\n", argv[i]);
 			return -1;
 		}
 	}
