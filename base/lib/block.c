@@ -235,7 +235,7 @@ answer_take(struct block_client *c)
 			c->broken++;
 			continue;
 		}
-		io->status = status <= BLOCK_ETIMEDOUT ? status : BLOCK_EIO;
+		io->status = status <= BLOCK_EBUSY ? status : BLOCK_EIO;
 		tag_give(c, io);
 	}
 	store(&r->head, c->head);
@@ -307,6 +307,8 @@ request_write(struct block_client *c, const struct block_io *io)
 	};
 	if (n != 0)
 		memcpy(c->shared->segment[slot], io->segment, n * sizeof *io->segment);
+	if (io->op == BLOCK_BIND && io->bounds != NULL)
+		r->bounds = *io->bounds;
 	c->tail++;
 }
 

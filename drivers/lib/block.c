@@ -88,6 +88,14 @@ answer_write(struct block_port *p, uint64_t cookie, uint32_t status)
 }
 
 static void scan_fed(struct block_server *s, uint32_t status);
+static void port_publish(struct block_server *s, struct block_port *p);
+
+/* What is in progress of this channel is nobody's any more: its client is another, or its bounds are. */
+static bool
+port_drops(const struct block_port *p)
+{
+	return p->draining || p->binder != NULL;
+}
 
 static void
 count_job(struct block_statistics *t, const struct block_job *j, uint32_t block_size)
@@ -120,7 +128,7 @@ job_end(struct block_server *s, struct block_job *j)
 		return;
 	}
 	count_job(&s->statistics, j, s->facts.block_size);
-	if (!p->draining)
+	if (!port_drops(p))
 		answer_write(p, j->cookie, j->status);
 	p->jobs--;
 	j->port = NULL;
@@ -251,7 +259,7 @@ submit_all(struct block_server *s)
 
 	while (s->state == BLOCK_READY && s->queue.first != NULL && !s->no_room) {
 		struct block_job *j = s->queue.first;
-		bool stop = j->status != BLOCK_OK || (j->port != NULL && j->port->draining);
+		bool stop = j->status != BLOCK_OK || (j->port != NULL && port_drops(j->port));
 
 		if (!stop && !submit_one(s, j))
 			break;
@@ -380,11 +388,14 @@ request_copy(struct block_port *p, struct block_job *j)
 	j->op = r.op;
 	j->flags = r.flags;
 	j->segments = r.segments;
+	j->bounds = r.bounds;
 	if (r.segments <= BLOCK_SEGMENTS)
 		memcpy(j->segment, p->shared->segment[slot], r.segments * sizeof *j->segment);
 	__asm__ volatile("" ::: "memory");
 	return true;
 }
+
+static enum block_status bind_begin(struct block_server *s, struct block_port *p, const struct block_job *j);
 
 static void
 request_take(struct block_server *s, struct block_port *p)
@@ -394,6 +405,12 @@ request_take(struct block_server *s, struct block_port *p)
 
 	if (!request_copy(p, j)) {
 		s->statistics.dropped++;
+		return;
+	}
+	if (j->op == BLOCK_BIND) {
+		status = bind_begin(s, p, j);
+		if (status != BLOCK_OK)
+			answer_write(p, j->cookie, status);
 		return;
 	}
 	status = request_check(s, p, j);
@@ -464,6 +481,165 @@ requests_take(struct block_server *s, struct block_port *p)
 	return true;
 }
 
+/* ---- bounds that a client of the whole disk gives others (BLOCK_BIND) ------------ */
+
+/*
+ * In the page that outlives us, one for each channel in the order of the start record.  Whoever
+ * could reach all of the disk said them; they hold as long as that client's life and this medium.
+ */
+struct kept_bounds {
+	uint64_t first, blocks;		/* blocks 0: none */
+	uint64_t disk_blocks;
+	uint32_t client_epoch;		/* of who gave them */
+	char serial[24];
+};
+_Static_assert(COMPONENT_MAX_CHANNELS * sizeof(struct kept_bounds) <= 4096, "they fit the page");
+
+static struct kept_bounds *
+kept_of(const struct block_server *s, const struct block_port *p)
+{
+	struct kept_bounds *page = (struct kept_bounds *)(uintptr_t)s->info->keep;
+
+	return page == NULL ? NULL : &page[p - s->port];
+}
+
+/* Is a text that ends at its NUL or fills its room this one? */
+static bool
+text_is(const char *text, size_t room, const char *is)
+{
+	size_t n = strlen(is);
+
+	return n <= room && memcmp(text, is, n) == 0 && (n == room || text[n] == '\0');
+}
+
+/* The name of who says the bounds of this channel, or NULL. */
+static const char *
+bound_by(const struct block_port *p)
+{
+	return memcmp(p->info->part, "by ", 3) == 0 ? p->info->part + 3 : NULL;
+}
+
+static bool
+is_bound_by(const struct block_port *p, const struct block_port *binder)
+{
+	const char *name = bound_by(p);
+
+	return name != NULL && text_is(binder->info->part, sizeof binder->info->part, "disk") &&
+	    text_is(binder->info->peer, sizeof binder->info->peer, name);
+}
+
+/* The whole disk's channel whose client says the bounds of p. */
+static const struct block_port *
+binder_of(const struct block_server *s, const struct block_port *p)
+{
+	for (unsigned i = 0; i < s->port_count; i++)
+		if (is_bound_by(p, &s->port[i]))
+			return &s->port[i];
+	return NULL;
+}
+
+/* What an earlier life of ours was told, if it still holds. */
+static void
+bounds_resolve(const struct block_server *s, struct block_port *p)
+{
+	const struct kept_bounds *k = kept_of(s, p);
+	const struct block_port *binder = binder_of(s, p);
+
+	p->part.state = BLOCK_NO_MEDIUM;
+	if (k == NULL || binder == NULL || k->blocks == 0 || k->client_epoch != binder->client_epoch ||
+	    k->disk_blocks != s->facts.blocks || memcmp(k->serial, s->facts.serial, sizeof k->serial) != 0 ||
+	    k->first > s->facts.blocks || k->blocks > s->facts.blocks - k->first)
+		return;
+	p->part.first = k->first;
+	p->part.blocks = k->blocks;
+	p->part.state = BLOCK_READY;
+}
+
+static void
+bounds_keep(const struct block_server *s, const struct block_port *p, uint64_t first, uint64_t blocks)
+{
+	struct kept_bounds *k = kept_of(s, p);
+
+	if (k == NULL)
+		return;
+	memset(k, 0, sizeof *k);
+	if (blocks == 0 || p->binder == NULL)
+		return;
+	k->first = first;
+	k->disk_blocks = s->facts.blocks;
+	k->client_epoch = p->binder->client_epoch;
+	memcpy(k->serial, s->facts.serial, sizeof k->serial);
+	k->blocks = blocks;
+}
+
+static struct block_port *
+port_of_client(struct block_server *s, const struct block_port *binder, const struct block_bounds *b)
+{
+	char name[sizeof b->client + 1] = { 0 };
+
+	memcpy(name, b->client, sizeof b->client);
+	for (unsigned i = 0; i < s->port_count; i++)
+		if (is_bound_by(&s->port[i], binder) &&
+		    text_is(s->port[i].info->peer, sizeof s->port[i].info->peer, name))
+			return &s->port[i];
+	return NULL;
+}
+
+/* OK: the answer comes when the channel's jobs have ended. */
+static enum block_status
+bind_begin(struct block_server *s, struct block_port *p, const struct block_job *j)
+{
+	struct block_port *t = port_of_client(s, p, &j->bounds);
+	uint64_t blocks = j->bounds.blocks;
+
+	if (t == NULL || j->segments != 0 || j->flags != 0)
+		return BLOCK_EINVAL;
+	if (p->part.state != BLOCK_READY)
+		return p->part.state == BLOCK_NO_MEDIUM ? BLOCK_ENOMEDIUM : BLOCK_EIO;
+	if (j->block > s->facts.blocks || blocks > s->facts.blocks - j->block)
+		return BLOCK_ERANGE;
+	if (t->binder != NULL || (blocks != 0 && t->part.state == BLOCK_READY && !t->unbind))
+		return BLOCK_EBUSY;
+	t->binder = p;
+	t->bind_first = j->block;
+	t->bind_blocks = blocks;
+	t->bind_cookie = j->cookie;
+	p->jobs++;			/* so that the answer has its place */
+	return BLOCK_OK;
+}
+
+static void
+bind_answer(struct block_port *t, enum block_status status, bool answer)
+{
+	struct block_port *p = t->binder;
+
+	t->binder = NULL;
+	p->jobs--;
+	if (answer && !p->draining)
+		answer_write(p, t->bind_cookie, status);
+}
+
+/* No job of the channel is left. */
+static void
+bind_end(struct block_server *s, struct block_port *t)
+{
+	bounds_keep(s, t, t->bind_first, t->bind_blocks);
+	memset(&t->part, 0, sizeof t->part);
+	t->part.first = t->bind_first;
+	t->part.blocks = t->bind_blocks;
+	t->part.state = t->bind_blocks != 0 ? BLOCK_READY : BLOCK_NO_MEDIUM;
+	port_publish(s, t);
+	bind_answer(t, BLOCK_OK, true);
+}
+
+/* The client of p is another one: what the old one said means nothing. */
+static void
+bounds_end_of(struct block_server *s, struct block_port *p)
+{
+	for (unsigned i = 0; i < s->port_count; i++)
+		s->port[i].unbind |= is_bound_by(&s->port[i], p) && s->port[i].part.state == BLOCK_READY;
+}
+
 /* ---- clients' lives ------------------------------------------------------------ */
 
 static bool
@@ -479,7 +655,6 @@ client_changes(struct block_server *s, struct block_port *p)
 	struct block_channel *c = p->shared;
 	uint32_t epoch = load(&c->client_epoch);
 
-	(void)s;
 	if (epoch == p->client_epoch)
 		return false;
 	p->draining = true;
@@ -491,6 +666,7 @@ client_changes(struct block_server *s, struct block_port *p)
 	store(&c->answers.tail, p->tail);
 	p->draining = false;
 	p->client_epoch = epoch;
+	bounds_end_of(s, p);
 	p->complained = false;
 	/* release: the rings before the word that they are free */
 	store(&c->client_epoch_seen, epoch);
@@ -621,6 +797,10 @@ part_resolve(struct block_server *s, struct block_port *p)
 		p->part.blocks = s->facts.blocks;
 		return;
 	}
+	if (bound_by(p) != NULL) {
+		bounds_resolve(s, p);
+		return;
+	}
 	g = strcmp(name, "root") == 0 ? root_find(s) : gpt_find(&s->gpt, name);
 	if (g == NULL) {
 		p->part.state = BLOCK_NO_MEDIUM;
@@ -636,6 +816,8 @@ part_resolve(struct block_server *s, struct block_port *p)
 static void
 part_say(const struct block_server *s, const struct block_port *p)
 {
+	if (bound_by(p) != NULL)
+		return;
 	if (p->part.state != BLOCK_READY)
 		log_line(LOG_WARNING "%s: channel %s: there is no partition \"%s\"", s->facts.name, p->info->name,
 		    p->info->part);
@@ -675,6 +857,13 @@ ready_say(const struct block_server *s)
 
 static void scan_begin(struct block_server *s);
 
+/* A partition that is not there may come; bounds come when they are said. */
+static bool
+misses_part(const struct block_port *p)
+{
+	return p->part.state == BLOCK_NO_MEDIUM && bound_by(p) == NULL;
+}
+
 static void
 scan_end(struct block_server *s)
 {
@@ -687,7 +876,7 @@ scan_end(struct block_server *s)
 		struct block_port *p = &s->port[i];
 
 		/* Later scans are for those who miss their partition; others keep theirs. */
-		if (!first && p->part.state != BLOCK_NO_MEDIUM)
+		if (!first && !misses_part(p))
 			continue;
 		part_resolve(s, p);
 		if (first || p->part.state == BLOCK_READY) {
@@ -814,6 +1003,14 @@ queue_clear(struct block_server *s)
 	s->no_room = false;
 }
 
+static void
+binds_cancel(struct block_server *s, bool answer, uint32_t status)
+{
+	for (unsigned i = 0; i < s->port_count; i++)
+		if (s->port[i].binder != NULL)
+			bind_answer(&s->port[i], (enum block_status)status, answer);
+}
+
 /* End every job with a status, or without an answer: then the client sends it again in
  * the next epoch. */
 static void
@@ -821,6 +1018,7 @@ jobs_end(struct block_server *s, bool answer, uint32_t status)
 {
 	queue_clear(s);
 	s->scanning = s->growing = false;
+	binds_cancel(s, answer, status);
 	for (unsigned i = 0; i < BLOCK_JOBS; i++) {
 		struct block_job *j = &s->job[i];
 
@@ -848,6 +1046,25 @@ facts_same(const struct block_device *a, const struct block_device *b)
 	return a->blocks == b->blocks && a->block_size == b->block_size && a->flags == b->flags &&
 	    a->limits.align == b->limits.align && memcmp(a->serial, b->serial, sizeof a->serial) == 0 &&
 	    memcmp(a->model, b->model, sizeof a->model) == 0;
+}
+
+unsigned
+block_disk_number(const struct block_server *s)
+{
+	const char *name = s != NULL && s->info != NULL ? s->info->name : "";
+	size_t n = 0, at;
+	unsigned number = 0;
+
+	while (n < sizeof s->info->name && name[n] != '\0')
+		n++;
+	at = n;
+	while (at > 0 && name[at - 1] >= '0' && name[at - 1] <= '9')
+		at--;
+	if (at == n)
+		return n == 3 && memcmp(name, "vd", 2) == 0 && name[2] >= 'a' && name[2] <= 'z' ? (unsigned)(name[2] - 'a') : 0;
+	for (; at < n; at++)
+		number = number * 10 + (unsigned)(name[at] - '0');
+	return number % 100;
 }
 
 void
@@ -885,7 +1102,7 @@ block_device_lost(struct block_server *s)
 		if (!job_is_active(s, j))
 			continue;
 		job_begin(j);
-		if (j->port != NULL && j->port->draining) {
+		if (j->port != NULL && port_drops(j->port)) {
 			job_end(s, j);
 		} else if (++j->resets > BLOCK_RESETS) {
 			j->status = BLOCK_ETIMEDOUT;
@@ -906,6 +1123,8 @@ block_device_state(struct block_server *s, enum block_state state)
 	s->scanned = true;
 	s->was_up = false;
 	for (unsigned i = 0; i < s->port_count; i++) {
+		bounds_keep(s, &s->port[i], 0, 0);
+		s->port[i].unbind = false;
 		memset(&s->port[i].part, 0, sizeof s->port[i].part);
 		s->port[i].part.state = state;
 		port_publish(s, &s->port[i]);
@@ -962,6 +1181,24 @@ block_server_start(struct block_server *s, const struct block_operations *op, vo
 	return s->port_count != 0;
 }
 
+/* Bounds change when nothing is in progress within the old ones.  True: they have. */
+static bool
+unbind(struct block_server *s, struct block_port *p)
+{
+	if (p->jobs != 0)
+		return false;
+	p->unbind = false;
+	if (p->binder != NULL) {
+		bind_end(s, p);
+		return true;
+	}
+	bounds_keep(s, p, 0, 0);
+	memset(&p->part, 0, sizeof p->part);
+	p->part.state = BLOCK_NO_MEDIUM;
+	port_publish(s, p);
+	return true;
+}
+
 static bool
 port_move(struct block_server *s, struct block_port *p)
 {
@@ -972,7 +1209,9 @@ port_move(struct block_server *s, struct block_port *p)
 
 	if (!s->scanned || p->draining)
 		return moved;
-	if (p->part.state == BLOCK_NO_MEDIUM && requests_waiting(p) != 0)
+	if (port_drops(p) || p->unbind)
+		return unbind(s, p) || moved;
+	if (misses_part(p) && requests_waiting(p) != 0)
 		rescan(s);
 	return requests_take(s, p) || moved;
 }
@@ -998,7 +1237,9 @@ port_has_work(struct block_server *s, struct block_port *p)
 		return false;
 	if (client_is_new(p))
 		return p->jobs == 0 || !p->draining;
-	return !p->draining && requests_waiting(p) != 0 && s->free != NULL && has_room(p);
+	if (port_drops(p) || p->unbind)
+		return p->jobs == 0;
+	return requests_waiting(p) != 0 && s->free != NULL && has_room(p);
 }
 
 bool
@@ -1024,7 +1265,7 @@ block_server_peer_changed(struct block_server *s)
 {
 	for (unsigned i = 0; i < s->port_count; i++) {
 		s->port[i].bell_always = true;
-		if (s->port[i].part.state == BLOCK_NO_MEDIUM)
+		if (misses_part(&s->port[i]))
 			rescan(s);
 	}
 }

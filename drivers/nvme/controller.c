@@ -293,7 +293,7 @@ disk_take(struct nvme *n, const uint8_t *p, unsigned block_bits, uint64_t blocks
 		.max_zeroes = n->oncs & ONCS_WRITE_ZEROES ? (n->max_bytes / bs < 65536 ? n->max_bytes / bs : 65536) : 0,
 	};
 	/* Devices count namespaces from 1, and so does Linux's name of the first one. */
-	format(f->name, sizeof f->name, "nvme0n%u", n->nsid);
+	format(f->name, sizeof f->name, "nvme%un%u", block_disk_number(n->server), n->nsid);
 }
 
 static void

@@ -220,7 +220,7 @@ names_take(struct sd_card *c)
 	f->model[5] = '\0';
 	format(f->serial, sizeof f->serial, "0x%08x", bits(c->cid, 55, 24));
 	format(f->firmware, sizeof f->firmware, "%u.%u", bits(c->cid, 63, 60), bits(c->cid, 59, 56));
-	format(f->name, sizeof f->name, "mmcblk0");
+	format(f->name, sizeof f->name, "mmcblk%u", block_disk_number(c->server));
 }
 
 static void

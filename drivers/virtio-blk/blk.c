@@ -154,7 +154,7 @@ facts_take(struct blk *b)
 	f->flags |= has(b, F_RO) ? BLOCK_READONLY : 0u;
 	f->flags |= f->limits.max_discard != 0 ? BLOCK_HAS_DISCARD : 0u;
 	f->flags |= f->limits.max_zeroes != 0 ? BLOCK_HAS_ZEROES : 0u;
-	format(f->name, sizeof f->name, "vda");
+	format(f->name, sizeof f->name, "vd%c", (char)('a' + block_disk_number(b->server) % 26));
 	format(f->model, sizeof f->model, "Virtio disk");
 	return NULL;
 }

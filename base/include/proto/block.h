@@ -23,6 +23,15 @@
  * windows that the channel has no right to.  What lies in a window but was not
  * lent faults in the SMMU: the client's own damage.
  *
+ * Bounds.  A channel whose part is "by NAME" reaches nothing (BLOCK_NO_MEDIUM) until
+ * the client NAME of a channel of the whole disk has sent BLOCK_BIND there: blocks
+ * [block, block + bounds.blocks) of the disk for the channel of the client
+ * bounds.client; bounds.blocks 0 takes them away.  When it is answered the other
+ * channel has its new epoch, and nothing that its client had sent before is in
+ * progress.  A channel that has bounds is BLOCK_EBUSY for others; who has no word in it
+ * gets BLOCK_EINVAL.  The bounds stay while servers come and go; they end
+ * with the life of the client that gave them, and with a medium that is taken out.
+ *
  * Deaths.  The server counts its lives in server_epoch; a request carries the
  * epoch that its client saw, and the server drops requests of other epochs
  * without an answer.  A new server first brings the device to a state in which
@@ -65,6 +74,7 @@ enum block_op {
 	BLOCK_FLUSH = 3,	/* no block, no segments */
 	BLOCK_DISCARD = 4,	/* block and count; contents become undefined */
 	BLOCK_WRITE_ZEROES = 5,	/* block and count; only where flags of the channel say so */
+	BLOCK_BIND = 6,		/* see Bounds; block and bounds */
 };
 
 enum { BLOCK_FUA = 1 };		/* of a BLOCK_WRITE: on stable storage when answered */
@@ -88,12 +98,18 @@ enum block_status {
 	BLOCK_ENOTSUP,
 	BLOCK_ENOMEDIUM,
 	BLOCK_ETIMEDOUT,	/* the device did not answer; it was reset */
+	BLOCK_EBUSY,		/* BLOCK_BIND: the channel has bounds */
 };
 
 struct block_segment {
 	uint64_t address;	/* as the device uses it; a multiple of 512 (4 where the device can) */
 	uint32_t bytes;		/* a multiple of the block size */
 	uint32_t reserved;
+};
+
+struct block_bounds {		/* BLOCK_BIND */
+	uint64_t blocks;
+	char client[16];	/* whose channel gets them */
 };
 
 struct block_request {
@@ -104,7 +120,8 @@ struct block_request {
 	uint32_t flags;		/* BLOCK_FUA */
 	uint32_t epoch;		/* server_epoch as the client saw it */
 	uint32_t segments;	/* used of segment[slot] */
-	uint32_t reserved[7];
+	uint32_t reserved;
+	struct block_bounds bounds;	/* BLOCK_BIND */
 };
 _Static_assert(sizeof(struct block_request) == 64, "wire layout");
 

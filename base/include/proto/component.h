@@ -80,7 +80,9 @@ struct component_channel {
 	 * CHANNEL_FS: at both ends the client's window. */
 	uint32_t window;
 	uint32_t windows;		/* bit per window */
-	char part[40];			/* CHANNEL_BLOCK: "disk", "root", or a partition's GUID or name */
+	/* CHANNEL_BLOCK: "disk", "root", a partition's GUID or name, or "by NAME": what the
+	 * component of that name says on its own channel (BLOCK_BIND) */
+	char part[40];
 };
 
 /*
@@ -147,7 +149,7 @@ struct component_authority {
 };
 
 enum {
-	COMPONENT_MAX_CHANNELS = 16,
+	COMPONENT_MAX_CHANNELS = 20,
 	COMPONENT_MAX_DEVICES = 4,
 	COMPONENT_MAX_AUTHORITIES = 8,
 };

@@ -644,6 +644,186 @@ several_channels_share_a_disk(void)
 	CHECK(logged("ram0: ") && logged(" reads ("));
 }
 
+/* ---- bounds ------------------------------------------------------------------------- */
+
+static _Alignas(4096) uint8_t mount_frame[BLOCK_CHANNEL_BYTES];
+static struct block_client mount;
+static struct block_io *mount_done;
+
+static void
+mount_turn(void)
+{
+	struct block_io *io;
+
+	pass(3);
+	while ((io = block_reap(&mount)) != NULL)
+		mount_done = io;
+	(void)block_push(&mount);
+	pass(3);
+	while ((io = block_reap(&mount)) != NULL)
+		mount_done = io;
+}
+
+static uint32_t
+mount_status(struct block_io *io)
+{
+	mount_done = NULL;
+	CHECK(block_submit(&mount, io));
+	for (unsigned i = 0; i < 20 && mount_done == NULL; i++)
+		mount_turn();
+	CHECK(mount_done == io);
+	return io->status;
+}
+
+static uint32_t
+bind(const char *name, uint64_t first, uint64_t blocks)
+{
+	static struct block_bounds b;
+	static struct block_io io;
+
+	memset(&b, 0, sizeof b);
+	memcpy(b.client, name, strlen(name));
+	b.blocks = blocks;
+	io = (struct block_io){ .op = BLOCK_BIND, .block = first, .bounds = &b };
+	return status_of(&io);
+}
+
+/* The client of channel 0 has the disk and says what channel 1 reaches of it. */
+static void
+bounds_begin(uint64_t seed)
+{
+	static _Alignas(4096) uint8_t keep[4096];
+	struct block_channel *c = (struct block_channel *)mount_frame;
+
+	fresh(seed);
+	memset(mount_frame, 0, sizeof mount_frame);
+	memset(keep, 0, sizeof keep);
+	c->magic = BLOCK_MAGIC;
+	c->version = BLOCK_VERSION;
+	test_info.keep = (uintptr_t)keep;
+	test_info.channel_count = 2;
+	test_info.channel[1] = test_info.channel[0];
+	test_info.channel[1].address = (uintptr_t)mount_frame;
+	memcpy(test_info.channel[0].part, "disk", 5);
+	memcpy(test_info.channel[0].peer, "world", 6);
+	memcpy(test_info.channel[1].part, "by world", 9);
+	memcpy(test_info.channel[1].peer, "fs1", 4);
+	client.stop_at = 0;
+	CHECK(driver_birth());
+	client_birth();
+	CHECK(block_attach(&mount, mount_frame, sizeof mount_frame));
+	for (unsigned i = 0; i < 8; i++)
+		mount_turn();
+}
+
+static void
+bounds_are_what_the_disks_client_says(void)
+{
+	struct block_io io = { .op = BLOCK_DISCARD, .block = 0, .count = 1 };
+
+	bounds_begin(21);
+	CHECK(mount.live && mount.facts.state == BLOCK_NO_MEDIUM && mount_status(&io) == BLOCK_ENOMEDIUM);
+	CHECK(!logged("there is no partition \""));
+	CHECK(bind("fs2", 100, 50) == BLOCK_EINVAL && bind("world", 100, 50) == BLOCK_EINVAL);
+	CHECK(bind("fs1", DISK_BYTES / disk_bs, 1) == BLOCK_ERANGE && bind("fs1", 1, UINT64_MAX) == BLOCK_ERANGE);
+	CHECK(bind("fs1", 100, 50) == BLOCK_OK && bind("fs1", 100, 50) == BLOCK_EBUSY);
+	mount_turn();
+	CHECK(mount.facts.state == BLOCK_READY && mount.facts.first_block == 100 && mount.facts.blocks == 50);
+	memset(disk + 99 * disk_bs, 0xa5, 52 * disk_bs);
+	io = (struct block_io){ .op = BLOCK_WRITE_ZEROES, .block = 0, .count = 40 };
+	CHECK(mount_status(&io) == BLOCK_OK && disk[100 * disk_bs] == 0 && disk[99 * disk_bs] == 0xa5);
+	io = (struct block_io){ .op = BLOCK_WRITE_ZEROES, .block = 49, .count = 2 };
+	CHECK(mount_status(&io) == BLOCK_ERANGE && disk[150 * disk_bs] == 0xa5);
+	CHECK(bind("fs1", 0, 0) == BLOCK_OK);
+	io = (struct block_io){ .op = BLOCK_WRITE_ZEROES, .block = 0, .count = 1 };
+	CHECK(mount_status(&io) == BLOCK_ENOMEDIUM);
+	/* one that is bounded says nothing for others, be it of itself */
+	CHECK(bind("fs1", 100, 50) == BLOCK_OK);
+	io = (struct block_io){ .op = BLOCK_BIND, .block = 0, .bounds = &(struct block_bounds){ 10, "fs1" } };
+	CHECK(mount_status(&io) == BLOCK_EINVAL);
+}
+
+static void
+bounds_outlive_the_server_and_end_with_who_gave_them(void)
+{
+	bounds_begin(22);
+	CHECK(bind("fs1", 100, 50) == BLOCK_OK);
+	CHECK(driver_birth());
+	for (unsigned i = 0; i < 8; i++)
+		mount_turn();
+	CHECK(mount.facts.state == BLOCK_READY && mount.facts.first_block == 100 && mount.facts.blocks == 50);
+	client_birth();
+	for (unsigned i = 0; i < 8; i++)
+		mount_turn();
+	CHECK(mount.live && mount.facts.state == BLOCK_NO_MEDIUM);
+	CHECK(driver_birth());
+	for (unsigned i = 0; i < 8; i++)
+		mount_turn();
+	CHECK(mount.live && mount.facts.state == BLOCK_NO_MEDIUM);
+	CHECK(bind("fs1", 7, 8) == BLOCK_OK);
+	mount_turn();
+	CHECK(mount.facts.state == BLOCK_READY && mount.facts.first_block == 7);
+}
+
+/* What is in progress within the old bounds has ended when they are answered to be away. */
+static void
+bounds_change_when_nothing_is_in_progress(void)
+{
+	static struct block_io io[24];
+	static struct block_bounds b = { 0, "fs1" };
+	static struct block_io away = { .op = BLOCK_BIND, .bounds = &b };
+	unsigned ended = 0, refused = 0;
+	struct block_io *got;
+
+	bounds_begin(23);
+	CHECK(bind("fs1", 100, 50) == BLOCK_OK);
+	mount_turn();
+	for (unsigned i = 0; i < 24; i++) {
+		io[i] = (struct block_io){ .op = BLOCK_WRITE_ZEROES, .block = i, .count = 1 };
+		CHECK(block_submit(&mount, &io[i]));
+	}
+	dev.stuck = true;
+	(void)block_push(&mount);
+	driver_turn(0);
+	CHECK(block_submit(&client.block, &away));
+	(void)block_push(&client.block);
+	driver_turn(0);
+	driver_turn(0);
+	CHECK(block_reap(&client.block) == NULL);	/* not while the device is at it */
+	dev.stuck = false;
+	for (unsigned i = 0; i < 100 && (got = block_reap(&client.block)) == NULL; i++)
+		driver_turn(0);
+	CHECK(got == &away && away.status == BLOCK_OK);
+	for (unsigned i = 0; i < DEPTH; i++)
+		CHECK(!dev.slot[i].busy);
+	for (unsigned i = 0; i < 40; i++) {
+		while ((got = block_reap(&mount)) != NULL) {
+			ended++;
+			refused += got->status == BLOCK_ENOMEDIUM;
+		}
+		(void)block_push(&mount);
+		pass(1);
+	}
+	CHECK(ended == 24 && refused != 0);
+}
+
+static void
+a_disks_number_is_its_components(void)
+{
+	static const struct { const char *name; unsigned number; } known[] = {
+		{ "nvme0", 0 }, { "nvme1", 1 }, { "mmc12", 12 }, { "vda", 0 }, { "vdb", 1 }, { "disk", 0 }, { "", 0 },
+	};
+
+	fresh(24);
+	CHECK(driver_birth());
+	for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
+		memset(test_info.name, 0, sizeof test_info.name);
+		memcpy(test_info.name, known[i].name, strlen(known[i].name));
+		CHECK(block_disk_number(&server) == known[i].number);
+	}
+	CHECK(block_disk_number(NULL) == 0);
+}
+
 static void
 a_client_is_rung_once_for_many_answers(void)
 {
@@ -689,6 +869,10 @@ main(void)
 	RUN(a_partition_is_a_channel_with_bounds);
 	RUN(a_missing_partition_may_come_later);
 	RUN(several_channels_share_a_disk);
+	RUN(bounds_are_what_the_disks_client_says);
+	RUN(bounds_outlive_the_server_and_end_with_who_gave_them);
+	RUN(bounds_change_when_nothing_is_in_progress);
+	RUN(a_disks_number_is_its_components);
 	RUN(a_client_is_rung_once_for_many_answers);
 	CHECK_END();
 }

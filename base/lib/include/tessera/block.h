@@ -42,6 +42,7 @@ struct block_io {
 	uint32_t segments;
 	uint32_t status;		/* enum block_status, once reaped */
 	const struct block_segment *segment;
+	const struct block_bounds *bounds;	/* BLOCK_BIND; stays as the segments do */
 	/* The library's. */
 	struct block_io *next;
 	uint64_t cookie;

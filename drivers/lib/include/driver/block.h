@@ -107,6 +107,10 @@ struct block_port {			/* a channel */
 	uint32_t tail;			/* of answers */
 	uint32_t jobs;			/* in progress */
 	bool draining;			/* the old client's jobs are awaited */
+	/* Bounds to come (BLOCK_BIND), when no job is left: asked for by this port's client. */
+	struct block_port *binder;
+	bool unbind;			/* its bounds have ended: to be taken away likewise */
+	uint64_t bind_first, bind_blocks, bind_cookie;
 	bool bell, bell_always;
 	bool complained;
 };
@@ -127,6 +131,7 @@ struct block_job {
 	uint32_t offset_at;
 	uint16_t generation;
 	struct block_segment segment[BLOCK_SEGMENTS];
+	struct block_bounds bounds;	/* of a BLOCK_BIND, which is never queued */
 };
 
 struct block_list {
@@ -177,6 +182,9 @@ bool block_server_rest(struct block_server *s);
 
 /* A peer was built anew: look at everything and ring all bells. */
 void block_server_peer_changed(struct block_server *s);
+
+/* The disk's number among those of its kind, as the component's name says: "nvme1" 1, "vdb" 1; else 0. */
+unsigned block_disk_number(const struct block_server *s);
 
 void block_device_up(struct block_server *s, const struct block_device *facts);
 void block_device_lost(struct block_server *s);
