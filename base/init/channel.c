@@ -122,9 +122,6 @@ channel_make(struct channel *ch, uint64_t vaddr)
 {
 	enum error e;
 
-	ch->frame = slots_take(1);
-	ch->client_bit = channel_bit(ch, ch->conf->client);
-	ch->server_bit = channel_bit(ch, ch->conf->server);
 	if (ch->conf->type == CHANNEL_CALL)
 		return memory_carve(OBJ_ENDPOINT, PAGE_BITS, ch->frame);
 	e = memory_carve(OBJ_FRAME, log2_up(ch->conf->size), ch->frame);
@@ -138,25 +135,34 @@ channel_make(struct channel *ch, uint64_t vaddr)
 	return OK;
 }
 
-enum error
-channels_make(void)
+void
+channels_start(void)
 {
 	uint64_t vaddr = INIT_CHANNEL_VADDR;
-	enum error e;
 
 	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
 		struct channel *ch = &tessera.channel[i];
 
 		ch->conf = &tessera.conf.channel[i];
-		e = channel_make(ch, vaddr);
-		if (e != OK) {
-			say(LOG_WARNING "system.conf:%u: channel %s: %s", ch->conf->line,
-			    ch->conf->name, error_name(e));
-			return e;
-		}
+		ch->client_bit = channel_bit(ch, ch->conf->client);
+		ch->server_bit = channel_bit(ch, ch->conf->server);
+		ch->vaddr = vaddr;
 		vaddr += ch->conf->size;
 	}
-	return OK;
+}
+
+enum error
+channel_ensure(struct channel *ch)
+{
+	enum error e;
+
+	if (ch->frame != 0)
+		return OK;
+	ch->frame = slots_take(1);
+	e = channel_make(ch, ch->vaddr);
+	if (e != OK)
+		say(LOG_WARNING "system.conf:%u: channel %s: %s", ch->conf->line, ch->conf->name, error_name(e));
+	return e;
 }
 
 static void
@@ -196,12 +202,15 @@ channels_give(struct component *c, struct component_info *info, uint32_t *slot)
 	enum error e;
 
 	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
-		const struct channel *ch = &tessera.channel[i];
+		struct channel *ch = &tessera.channel[i];
 		bool server = ch->conf->server == (int)c->index;
 		struct component_channel *d = &info->channel[info->channel_count];
 
 		if ((!server && ch->conf->client != (int)c->index) || !channel_present(ch))
 			continue;
+		e = channel_ensure(ch);
+		if (e != OK)
+			return e;
 		describe(d, ch, server);
 		d->slot = (*slot)++;
 		e = give_bell(c, ch, server, d->slot);

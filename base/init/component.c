@@ -282,14 +282,25 @@ component_prepare(struct component *c)
 		e = prepare_uart(c);
 	if (e == OK && c->conf->pci.wanted)
 		e = driver_prepare(c);
-	if (e == OK && c->conf->world)
-		return world_prepare(c);
-	if (e == OK) {
-		c->piece[0].size_bits = log2_up(c->conf->memory);
-		c->piece_count = 1;
-		e = memory_carve(OBJ_UNTYPED, c->piece[0].size_bits, c->piece[0].slot);
-	}
 	if (e != OK)
+		say(LOG_WARNING "system.conf:%u: %s: %s", c->conf->line, c->conf->name, error_name(e));
+	return e;
+}
+
+enum error
+component_budget(struct component *c)
+{
+	enum error e;
+
+	if (c->piece_count != 0)
+		return OK;
+	if (c->conf->world)
+		return world_prepare(c);
+	c->piece[0].size_bits = log2_up(c->conf->memory);
+	e = memory_carve(OBJ_UNTYPED, c->piece[0].size_bits, c->piece[0].slot);
+	if (e == OK)
+		c->piece_count = 1;
+	else
 		say(LOG_WARNING "system.conf:%u: %s: %s (%llu KiB are left)", c->conf->line,
 		    c->conf->name, error_name(e), (unsigned long long)(memory_left() >> 10));
 	return e;

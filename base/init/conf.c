@@ -574,14 +574,19 @@ static const struct {
 };
 enum { CHANNEL_TYPES = sizeof channel_types / sizeof *channel_types };
 
-/* A partition: "disk", "root", a GUID or a name of the GPT. */
+/* "disk", "root", a GUID or a name of the GPT; or who says the bounds: "by NAME". */
 static bool
 parse_part(struct parser *p, struct conf_channel *c)
 {
 	struct line *l = &p->line;
+	bool by = l->count == 9 && strcmp(l->word[7], "by") == 0;
 
-	if (l->count != 8 || strcmp(l->word[6], "part") != 0)
-		return fail(p, "channel", c->name, "wants, as a block channel: part disk|root|GUID|NAME");
+	if ((l->count != 8 && !by) || strcmp(l->word[6], "part") != 0)
+		return fail(p, "channel", c->name, "wants, as a block channel: part disk|root|GUID|NAME|by NAME");
+	if (by) {
+		memcpy(c->part, "by ", 3);
+		return copy_name(p, c->part + 3, CONF_NAME, "part by", l->word[8]);
+	}
 	return copy_name(p, c->part, sizeof c->part, "part", l->word[7]);
 }
 
@@ -895,6 +900,22 @@ check_channel(struct conf *conf, unsigned index, struct conf_error *e)
 	return check_world_channel(conf, index, e);
 }
 
+/* Who says what a channel reaches has all of that disk itself, or it would be given by who has it not. */
+static bool
+check_part_by(const struct conf *conf, const struct conf_channel *c, struct conf_error *e)
+{
+	if (strncmp(c->part, "by ", 3) != 0)
+		return true;
+	for (unsigned i = 0; i < conf->channel_count; i++) {
+		const struct conf_channel *o = &conf->channel[i];
+
+		if (o->type == CHANNEL_BLOCK && o->server == c->server && strcmp(o->part, "disk") == 0 &&
+		    strcmp(o->client_name, c->part + 3) == 0)
+			return true;
+	}
+	return fail_at(e, c->line, "part by", c->part + 3, "it has no channel of that disk");
+}
+
 /* What the server of a block channel moves data for must be in its reach. */
 static bool
 check_block(struct conf *conf, struct conf_channel *c, struct conf_error *e)
@@ -912,7 +933,7 @@ check_block(struct conf *conf, struct conf_channel *c, struct conf_error *e)
 		    conf_lends(conf, o->client, c->server))
 			c->windows |= (uint32_t)1 << conf->component[o->client].window;
 	}
-	return true;
+	return check_part_by(conf, c, e);
 }
 
 static bool

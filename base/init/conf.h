@@ -12,12 +12,12 @@
 #include <stdint.h>
 
 enum {
-	CONF_MAX_COMPONENTS = 16,
-	CONF_MAX_CHANNELS = 32,
+	CONF_MAX_COMPONENTS = 24,
+	CONF_MAX_CHANNELS = 64,
 	CONF_MAX_IMAGES = 4,
-	CONF_MAX_KILLS = 6,
+	CONF_MAX_KILLS = 8,
 	CONF_MAX_CPUS = 16,
-	CONF_MAX_LENDS = 16,
+	CONF_MAX_LENDS = 40,
 	CONF_MAX_PCI_IDS = 4,
 	CONF_PART = 40,
 	CONF_NAME = 16,			/* with the NUL */
@@ -88,7 +88,7 @@ struct conf_channel {
 	char server_name[CONF_NAME];
 	int client;			/* index of the component, or CONF_INIT */
 	int server;
-	char part[CONF_PART];		/* block */
+	char part[CONF_PART];		/* block; "by NAME": what that component says */
 	uint32_t windows;		/* block: set of windows that requests may name */
 };
 

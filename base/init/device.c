@@ -81,8 +81,6 @@ driver_prepare(struct component *c)
 	d->fault_bit = INIT_BIT_FIRST_FAULT + drivers++;
 	e = memory_carve(OBJ_IO_DEVICE, PAGE_BITS, d->device);
 	if (e == OK)
-		e = memory_carve(OBJ_IO_SPACE, space_bits(c), d->space);
-	if (e == OK)
 		e = cnode_mint(INIT_SLOT_CNODE, d->fault_bell, 0, tessera.bell, RIGHT_WRITE,
 		    (uint64_t)1 << d->fault_bit);
 	return e;
@@ -98,7 +96,8 @@ is_driver(const struct component *c)
 bool
 device_waits(const struct component *c)
 {
-	bool touches = c->conf->pci.wanted || c->conf->window != 0;
+	/* who takes the rest comes when everybody has his budget */
+	bool touches = c->conf->pci.wanted || c->conf->window != 0 || c->conf->memory_rest;
 
 	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
 		const struct conf_channel *ch = &tessera.conf.channel[i];
@@ -189,7 +188,9 @@ grant(struct component *c, const struct device_found *f)
 		refuse_device(f, "no SMMU covers it");
 		return false;
 	}
-	e = io_control_assign(INIT_SLOT_IO_CONTROL, d->device, s.smmu, s.stream, s.its, s.device);
+	e = memory_carve(OBJ_IO_SPACE, space_bits(c), d->space);
+	if (e == OK)
+		e = io_control_assign(INIT_SLOT_IO_CONTROL, d->device, s.smmu, s.stream, s.its, s.device);
 	if (e == OK) {
 		d->found = *f;
 		d->stream = s.stream;
@@ -329,6 +330,35 @@ device_start(void)
 		device_settle();
 }
 
+/* Does it serve files of disks, none of which are there? */
+static bool
+is_diskless(const struct component *c)
+{
+	bool serves = false, wants = false, has = false;
+
+	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
+		const struct channel *ch = &tessera.channel[i];
+
+		serves |= ch->conf->type == CHANNEL_FS && ch->conf->server == (int)c->index;
+		if (ch->conf->type != CHANNEL_BLOCK || ch->conf->client != (int)c->index)
+			continue;
+		wants = true;
+		has |= channel_end(ch->conf->server)->state != STATE_ABSENT;
+	}
+	return serves && wants && !has;
+}
+
+static void
+leave_out_diskless(void)
+{
+	for (unsigned i = 0; i < tessera.conf.component_count; i++) {
+		struct component *c = &tessera.component[i];
+
+		if (c->state == STATE_BUILT && is_diskless(c))
+			c->state = STATE_ABSENT;
+	}
+}
+
 void
 device_settle(void)
 {
@@ -343,6 +373,7 @@ device_settle(void)
 		say("%s: its device is not there", c->conf->name);
 		c->state = STATE_ABSENT;
 	}
+	leave_out_diskless();
 	channels_number();
 	start_waiting();
 }

@@ -112,7 +112,7 @@ struct component {
 	uint32_t starts;
 
 	struct piece piece[MAX_PIECES];		/* piece[0]: what it is made of; world: then RAM */
-	unsigned piece_count;
+	unsigned piece_count;			/* 0: the budget was not carved yet */
 	struct component_slots made;
 	uint32_t fault[MAX_THREADS];		/* badged Endpoints */
 	uint32_t bell;				/* its Notification, which is init's own */
@@ -131,8 +131,9 @@ struct component {
 
 struct channel {
 	const struct conf_channel *conf;
-	uint32_t frame;			/* or the Endpoint of a call channel */
-	void *address;			/* in init */
+	uint32_t frame;			/* or the Endpoint of a call channel; 0: not made yet */
+	uint64_t vaddr;			/* where init maps it */
+	void *address;			/* in init; null: not there */
 	uint64_t client_bit;		/* in the client's Notification: the server rings it */
 	uint64_t server_bit;
 };
@@ -201,7 +202,9 @@ unsigned log2_up(uint64_t n);
 static inline uint64_t round_up(uint64_t n, uint64_t to) { return (n + to - 1) & ~(to - 1); }
 
 /* channel.c */
-enum error channels_make(void);
+/* Number all channels; each gets its Frame when an end of it is built and both are there. */
+void channels_start(void);
+enum error channel_ensure(struct channel *ch);
 /* Which channels are there is known: worlds' numbers of theirs follow. */
 void channels_number(void);
 bool channel_present(const struct channel *ch);
@@ -222,6 +225,8 @@ struct component *channel_end(int index);
 /* component.c */
 enum error component_prepare(struct component *c);
 enum error component_build(struct component *c);
+/* Carve its budget, once: who is never built takes none. */
+enum error component_budget(struct component *c);
 enum error component_start_threads(struct component *c);
 /* Words of the stack of a component that is no world; ERR_RANGE: they are not on it. */
 enum error component_stack(const struct component *c, uint64_t address, uint64_t *words, unsigned count);

@@ -77,15 +77,13 @@ make_own(void)
 	stop("cannot make what init itself needs");
 }
 
-/* Pass 0: components, 1: worlds with a fixed budget, 2: who takes the rest. */
 static void
-prepare_pass(unsigned pass)
+prepare_all(void)
 {
 	for (unsigned i = 0; i < tessera.conf.component_count; i++) {
 		struct component *c = &tessera.component[i];
 
-		if ((unsigned)c->conf->world + c->conf->memory_rest == pass &&
-		    component_prepare(c) == OK)
+		if (component_prepare(c) == OK)
 			c->state = STATE_BUILT;
 	}
 }
@@ -94,10 +92,10 @@ static void
 open_log(void)
 {
 	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
-		const struct channel *ch = &tessera.channel[i];
+		struct channel *ch = &tessera.channel[i];
 		struct component_channel *d = &self.channel[0];
 
-		if (ch->conf->client != CONF_INIT)
+		if (ch->conf->client != CONF_INIT || !channel_present(ch) || channel_ensure(ch) != OK)
 			continue;
 		*d = (struct component_channel){
 			.address = (uint64_t)ch->address,
@@ -113,16 +111,28 @@ open_log(void)
 	}
 }
 
-/* Who does not depend on devices, or on what is not known of them yet. */
-void
-start_waiting(void)
+static void
+start_pass(unsigned pass)
 {
 	for (unsigned i = 0; i < tessera.conf.component_count; i++) {
 		struct component *c = &tessera.component[i];
 
-		if (c->state == STATE_BUILT && !device_waits(c) && !launch(c))
+		if ((unsigned)c->conf->world + c->conf->memory_rest == pass &&
+		    c->state == STATE_BUILT && !device_waits(c) && !launch(c))
 			stays_down(c);
 	}
+}
+
+/*
+ * Who does not depend on devices, or on what is not known of them yet: components,
+ * worlds with a fixed budget, and at last who takes the rest.  Budgets are carved
+ * now, so that a driver without a device takes no memory.
+ */
+void
+start_waiting(void)
+{
+	for (unsigned pass = 0; pass < 3; pass++)
+		start_pass(pass);
 }
 
 static void
@@ -196,11 +206,8 @@ component_start(const struct init_info *info)
 		stop("no memory to say how much memory is used");
 	if (capabilities_make() != OK)
 		stop("no memory to say who may touch what");
-	prepare_pass(0);
-	prepare_pass(1);
-	if (channels_make() != OK)
-		stop("channels cannot be made");
-	prepare_pass(2);
+	prepare_all();
+	channels_start();
 	open_log();
 	say("%u components, %u channels, %u CPUs", tessera.conf.component_count,
 	    tessera.conf.channel_count, info->cpu_count);

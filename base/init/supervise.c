@@ -80,8 +80,10 @@ release_console(void)
 bool
 launch(struct component *c)
 {
-	enum error e = component_build(c);
+	enum error e = component_budget(c);
 
+	if (e == OK)
+		e = component_build(c);
 	if (e == OK) {
 		if (c->conf->uart && !tessera.console_released)
 			release_console();

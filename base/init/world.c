@@ -61,7 +61,8 @@ lend_count(const struct component *c)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < tessera.conf.lend_count; i++)
-		n += tessera.conf.lend[i].from == (int)c->index;
+		n += tessera.conf.lend[i].from == (int)c->index &&
+		    tessera.component[tessera.conf.lend[i].to].state != STATE_ABSENT;
 	return n;
 }
 
@@ -91,7 +92,7 @@ world_cnode_bits(const struct component *c)
 	return cnode_bits(c, ram_bytes(c));
 }
 
-/* `memory rest` is carved when everybody else has theirs (main.c). */
+/* `memory rest` is carved when everybody else has theirs (device_waits, start_waiting). */
 enum error
 world_prepare(struct component *c)
 {
@@ -214,6 +215,20 @@ give_archive(struct component *c, const struct bundle_entry *archive, struct wor
 	    info->archive.base, RIGHT_READ, MAP_NORMAL);
 }
 
+/* Does this file server have disks as far as the client says? */
+static bool
+is_bound(const struct channel *ch)
+{
+	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
+		const struct conf_channel *b = &tessera.conf.channel[i];
+
+		if (b->type == CHANNEL_BLOCK && b->client == ch->conf->server &&
+		    strncmp(b->part, "by ", 3) == 0 && strcmp(b->part + 3, ch->conf->client_name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 describe_channel(struct world_channel *to, const struct channel *ch, uint64_t ipa)
 {
@@ -223,6 +238,7 @@ describe_channel(struct world_channel *to, const struct channel *ch, uint64_t ip
 	to->size = ch->conf->size;
 	to->type = ch->conf->type;
 	to->window = tessera.component[ch->conf->client].conf->window;
+	to->flags = ch->conf->type == CHANNEL_FS && is_bound(ch) ? WORLD_CHANNEL_BOUND : 0;
 }
 
 /* The world is the client of one stream and one log (system.conf sees to it),
@@ -235,10 +251,13 @@ give_channels(struct component *c, struct world_info *info)
 	enum error e = OK;
 
 	for (unsigned i = 0; i < tessera.conf.channel_count && e == OK; i++) {
-		const struct channel *ch = &tessera.channel[i];
+		struct channel *ch = &tessera.channel[i];
 
 		if (ch->conf->client != (int)c->index || !channel_present(ch))
 			continue;
+		e = channel_ensure(ch);
+		if (e != OK)
+			return e;
 		channel_write_header(ch);
 		e = give_mapped(c, ch->frame, 0, ch->conf->size, ipa,
 		    RIGHT_READ | RIGHT_WRITE, MAP_NORMAL);

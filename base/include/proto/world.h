@@ -66,6 +66,10 @@ struct world_lend {
 	uint32_t reserved;
 };
 
+/* CHANNEL_FS: its server, ->peer, reaches the part of a disk that this world names
+ * (proto/block.h, BLOCK_BIND, on its channel of that disk), and nothing before. */
+enum { WORLD_CHANNEL_BOUND = 1 };
+
 /* A file system or a disk: proto/fs.h, proto/block.h; the world is the client. */
 struct world_channel {
 	char name[16];
@@ -74,7 +78,7 @@ struct world_channel {
 	uint32_t size;
 	uint32_t type;				/* enum channel_type: CHANNEL_BLOCK or CHANNEL_FS */
 	uint32_t window;			/* of this world, see proto/component.h */
-	uint32_t reserved;
+	uint32_t flags;				/* WORLD_CHANNEL_* */
 };
 
 struct world_range {

@@ -76,7 +76,7 @@ static void
 the_chaos_system_is_valid(void)
 {
 	CHECK(parse_files("../../system.conf", "../../test/chaos/chaos.conf"));
-	CHECK(component("chaos")->kill_count == 6 && component("chaos")->kill[0] == 0);
+	CHECK(component("chaos")->kill_count == 8 && component("chaos")->kill[0] == 0);
 	CHECK(strcmp(component("chaos")->args, "20 8000 20 400") == 0);
 }
 
@@ -230,12 +230,12 @@ every_table_has_a_bound(void)
 	static char text[65536];
 	size_t n = 0;
 
-	for (unsigned i = 0; i < 17; i++)
+	for (unsigned i = 0; i < 25; i++)
 		n += (size_t)snprintf(text + n, sizeof text - n,
 		    "component c%u\nimage a\nmemory 128K\npriority 1\n", i);
-	CHECK(!parse(text) && error.line == 65 && strstr(error.reason, "too many") != NULL);
+	CHECK(!parse(text) && error.line == 97 && strstr(error.reason, "too many") != NULL);
 	n = (size_t)snprintf(text, sizeof text, A B);
-	for (unsigned i = 0; i < 33; i++)
+	for (unsigned i = 0; i < 65; i++)
 		n += (size_t)snprintf(text + n, sizeof text - n, "channel c%u stream a b 8K\n", i);
 	CHECK(!parse(text) && strstr(error.reason, "too many") != NULL);
 	n = (size_t)snprintf(text, sizeof text, A B);
@@ -243,9 +243,9 @@ every_table_has_a_bound(void)
 		n += (size_t)snprintf(text + n, sizeof text - n, "channel c%u stream a b 8K\n", i);
 	CHECK(!parse(text) && strstr(error.reason, "one end") != NULL);
 	n = (size_t)snprintf(text, sizeof text, A D B);
-	for (unsigned i = 0; i < 17; i++)
+	for (unsigned i = 0; i < 41; i++)
 		n += (size_t)snprintf(text + n, sizeof text - n, "lend b x%u\n", i);
-	CHECK(!parse(text) && error.line == 26 && strstr(error.reason, "too many") != NULL);
+	CHECK(!parse(text) && error.line == 50 && strstr(error.reason, "too many") != NULL);
 	n = 0;
 	for (unsigned i = 0; i < 9; i++)
 		n += (size_t)snprintf(text + n, sizeof text - n,
@@ -292,9 +292,26 @@ windows_follow_from_lend_and_channel_lines(void)
 	CHECK(conf.channel[0].windows == 2);
 }
 
+/* Only who has the whole disk says what another channel reaches of it. */
+static void
+bounds_are_said_by_who_has_the_disk(void)
+{
+#define BY(who)	A D B W "lend w a\nlend b a\nchannel m block b a 256K part by " who "\n"
+	CHECK(!parse(BY("w")) && strstr(error.reason, "no channel of that disk") != NULL);
+	CHECK(parse(BY("w") "channel raw block w a 256K part disk\n"));
+	CHECK(strcmp(conf.channel[0].part, "by w") == 0 && conf.channel[0].windows == 4);
+	CHECK(!parse(BY("b") "channel raw block w a 256K part disk\n"));
+	CHECK(!parse(BY("w") "channel raw block w a 256K part root\n"));
+	CHECK(!parse(A D B W "lend b a\nchannel m block b a 256K part by\n") || strcmp(conf.channel[0].part, "by") == 0);
+	CHECK(!parse(A D B W "lend b a\nchannel m block b a 256K part to w\n"));
+	CHECK(!parse(A D B W "lend b a\nchannel m block b a 256K part by w x\n"));
+#undef BY
+}
+
 int
 main(void)
 {
+	RUN(bounds_are_said_by_who_has_the_disk);
 	RUN(the_normal_system_is_valid);
 	RUN(the_chaos_system_is_valid);
 	RUN(values_are_read_with_their_units);
