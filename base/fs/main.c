@@ -53,16 +53,24 @@ open_disks(const void *heap)
 	}
 }
 
-/* The first disk that has what its channel is for. */
+static void
+say_disk(const struct block_facts *f)
+{
+	if (f->part_number != 0)
+		log_line("serves %s, partition %s, %lu MiB", f->name, f->part_name, chosen->disk.bytes >> 20);
+	else
+		log_line("serves %s, %lu MiB from block %lu", f->name, chosen->disk.bytes >> 20, f->first_block);
+}
+
+/* The first disk that has what its channel is for: of several that the client may name, the
+ * one that it has named. */
 static void
 choose_disk(void)
 {
 	for (unsigned i = 0; chosen == NULL && i < disk_count; i++)
 		if (blockdisk_ready(disks[i])) {
 			chosen = disks[i];
-			log_line("serves %s%s%s, %lu MiB", chosen->client.facts.name,
-			    chosen->client.facts.part_number != 0 ? ", partition " : "",
-			    chosen->client.facts.part_name, chosen->disk.bytes >> 20);
+			say_disk(&chosen->client.facts);
 			server_disk(&server, &chosen->disk);
 		}
 }
@@ -73,6 +81,8 @@ move_disks(bool all)
 	for (unsigned i = 0; i < disk_count; i++)
 		if (blockdisk_move(disks[i]) || all)
 			bell_ring(disk_channels[i]->slot);
+	if (server.wants_disk)
+		chosen = NULL;
 	if (chosen == NULL)
 		choose_disk();
 	if (chosen != NULL)
@@ -106,6 +116,8 @@ serve(void)
 	for (;;) {
 		move_disks((bits & COMPONENT_BIT_PEER) != 0);
 		next = server_step(&server);
+		if (server.wants_disk && chosen != NULL)
+			continue;	/* with the bits as they are */
 		ring_client((bits & COMPONENT_BIT_PEER) != 0);
 		bits = 0;
 		for (unsigned i = 0; i < disk_count; i++)

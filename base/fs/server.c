@@ -93,6 +93,8 @@ server_disk(struct server *s, struct disk *disk)
 
 	if (s->fs != NULL)
 		return;
+	s->wants_disk = false;
+	s->disk_fresh = true;
 	s->disk = disk;
 	s->disk_ns = server_clock(s);
 	o.say = server_say;
@@ -194,6 +196,18 @@ client_is_new(const struct server *s)
 	return load(&s->channel->client_epoch) != load(&s->channel->client_epoch_seen);
 }
 
+/* What the old client had mounted may not be what the new one means. */
+static void
+forget_disk(struct server *s)
+{
+	if (!fs_idle(s->fs))
+		return;		/* the disk answers, and we come here again */
+	fs_free(s->fs);
+	s->fs = NULL;
+	s->disk = NULL;
+	s->wants_disk = true;
+}
+
 /* Drop what the old one wanted, end its mount, and then let the new one in. */
 static void
 step_new_client(struct server *s)
@@ -209,6 +223,11 @@ step_new_client(struct server *s)
 	}
 	s->own_done = false;
 	s->recovers = false;
+	if (!s->disk_fresh && !fs_mounted(s->fs)) {
+		forget_disk(s);
+		return;
+	}
+	s->disk_fresh = false;
 	store(&ch->answers.tail, load(&ch->answers.head));
 	ch->read_only = 0;
 	if (!fs_mounted(s->fs))
@@ -401,6 +420,8 @@ server_step(struct server *s)
 			step_birth(s);
 		else
 			more = take_requests(s);
+		if (s->fs == NULL)
+			return FS_NEVER;
 		next = fs_run(s->fs);
 		if (s->own_done)
 			more = true;

@@ -43,6 +43,8 @@ struct server {
 	bool born;			/* this life's epoch is published */
 	uint32_t epoch;			/* of this life; what a client sent to another one is dropped */
 	bool recovers;			/* it takes over a mount */
+	bool wants_disk;		/* set here, cleared by server_disk: say which disk is there now */
+	bool disk_fresh;		/* it was said since the last client came */
 	bool own_running, own_done;	/* a request of our own: to recover, or to end a mount */
 	struct fs_job own;
 	uint8_t *own_page;
@@ -53,7 +55,8 @@ struct server {
 /* Begin a life of the server.  options.say, .context, .clock_ns, .cache_bytes,
  * .random are the caller's.  False: this is no channel, or there is no memory. */
 bool server_begin(struct server *server, void *frame, size_t bytes, const struct fs_options *options);
-/* There is a disk (before the first step that shall do something). */
+/* There is a disk (before the first step that shall do something).  Each client that comes may
+ * want another one: when wants_disk is set the last one is in use no more. */
 void server_disk(struct server *server, struct disk *disk);
 /* Do everything that can be done; as fs_run. */
 int64_t server_step(struct server *server);

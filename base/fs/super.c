@@ -231,8 +231,10 @@ check_super(struct fs *fs, const struct ext4_super *s)
 	if (s->log_block_size > 2)
 		return not_ours(fs, "its blocks are larger than 4096 bytes");
 	if ((s->feature_ro_compat & RO_METADATA_CSUM) != 0 &&
-	    (s->checksum_type != CHECKSUM_CRC32C || s->checksum != super_checksum(s)))
-		return not_ours(fs, "the checksum of its superblock is wrong");
+	    (s->checksum_type != CHECKSUM_CRC32C || s->checksum != super_checksum(s))) {
+		say(fs, "not mounted: the checksum of its superblock is wrong");
+		return s->checksum_type != CHECKSUM_CRC32C ? -EINVAL : -EBADMSG;	/* as Linux's EFSBADCRC */
+	}
 	if ((s->feature_incompat & ~(uint32_t)INCOMPAT_KNOWN) != 0) {
 		name_features(fs, "not mounted", incompat_names,
 		    s->feature_incompat & ~(uint32_t)INCOMPAT_KNOWN);

@@ -991,6 +991,71 @@ disk_mounted(const uint8_t guid[16], struct super *sb)
 
 void disk_unmounted(const uint8_t guid[16], struct super *sb) { block_unclaim_part(guid, sb); }
 
+/* What the file server of that name reaches of the disk; 0 bytes: nothing. */
+static long
+dev_bind(struct blk_dev *d, const char *server, uint64_t bytes)
+{
+	struct blk_medium *m = d->medium;
+	struct block_bounds bounds = { .blocks = bytes / m->facts.block_size };
+	struct blk_op op;
+
+	memcpy(bounds.client, server, min(strlen(server), sizeof(bounds.client)));
+	op_begin(&op, m, BLOCK_BIND, 0);
+	op_bind(&op, d->start, &bounds);
+	return op_end(&op);
+}
+
+long
+disk_dev_take(uint64_t rdev, void *holder, const char *server, bool write, struct blk_dev **out)
+{
+	struct blk_dev *d = dev_find(rdev);
+	long r;
+
+	if (d == NULL)
+		return -ENXIO;
+	r = write && READ_ONCE(d->read_only) ? -EACCES : dev_claim(d, holder);
+	if (r != 0) {
+		dev_put(d);
+		return r;
+	}
+	r = dev_bind(d, server, d->size);
+	/* an end that did not get to the driver: nobody uses those bounds, or the server would be taken */
+	if (r == -EBUSY && dev_bind(d, server, 0) == 0)
+		r = dev_bind(d, server, d->size);
+	if (r != 0) {
+		klog(LOG_WARNING, "%s: its driver does not let %s have it: error %ld", d->name, server, -r);
+		dev_unclaim(d, holder);
+		dev_put(d);
+		return r;
+	}
+	*out = d;
+	return 0;
+}
+
+void
+disk_dev_give(struct blk_dev *d, void *holder, const char *server)
+{
+	long r = dev_bind(d, server, 0);
+
+	if (r != 0 && r != -ENOMEDIUM)
+		klog(LOG_WARNING, "%s: %s keeps it: error %ld", d->name, server, -r);
+	dev_unclaim(d, holder);
+	dev_put(d);
+}
+
+const char *disk_dev_name(const struct blk_dev *d) { return d->name; }
+
+bool
+disk_dev_has_guid(uint64_t rdev, const uint8_t guid[16])
+{
+	struct blk_dev *d = dev_find(rdev);
+	bool has = d != NULL && has_guid(d, guid);
+
+	if (d != NULL)
+		dev_put(d);
+	return has;
+}
+
 /* ---- start ---- */
 
 static void

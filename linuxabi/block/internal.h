@@ -77,6 +77,8 @@ void op_begin(struct blk_op *, struct blk_medium *, unsigned op, unsigned flags)
 /* bytes (whole blocks) of a lent page, at a place on the disk. */
 void op_page(struct blk_op *, uint64_t position, const struct page *, uint32_t bytes);
 void op_range(struct blk_op *, uint64_t position, uint64_t bytes);	/* discard, zeroes */
+/* BLOCK_BIND, once: from position on for whom the bounds name; they stay until op_end. */
+void op_bind(struct blk_op *, uint64_t position, const struct block_bounds *);
 long op_end(struct blk_op *);	/* waits for all; 0 or the first error */
 long blk_flush(struct blk_medium *);	/* the device's own cache */
 

@@ -61,7 +61,7 @@ account(struct blk_request *r, bool end)
 	uint64_t now = clock_monotonic();
 	struct blk_dev *part;
 
-	if (list_empty(&m->devs))
+	if (list_empty(&m->devs) || r->io.op == BLOCK_BIND)
 		return;
 	part = r->io.op != BLOCK_FLUSH ? part_at(m, r->io.block * m->facts.block_size) : NULL;
 	if (end) {
@@ -251,6 +251,8 @@ status_error(uint32_t status)
 		return -ENOMEDIUM;
 	case BLOCK_ETIMEDOUT:
 		return -ETIMEDOUT;
+	case BLOCK_EBUSY:
+		return -EBUSY;
 	default:
 		return -EIO;
 	}
@@ -404,6 +406,13 @@ op_range(struct blk_op *op, uint64_t position, uint64_t bytes)
 		position += n;
 		bytes -= n;
 	}
+}
+
+void
+op_bind(struct blk_op *op, uint64_t position, const struct block_bounds *bounds)
+{
+	op->open = request_new(op, position);
+	op->open->io.bounds = bounds;
 }
 
 long

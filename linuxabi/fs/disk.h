@@ -59,6 +59,7 @@ struct disk_client {
 	uint32_t epoch;			/* of the server that we talk to */
 	bool mounted, recovering;
 	bool dead;			/* the mount is lost: everything is EIO */
+	struct blk_dev *dev;		/* what its server was given of a disk, or NULL */
 	bool unmounting;		/* FS_UNMOUNT is sent: a server that knows no mount has done it */
 	struct disk_call call[FS_SLOTS];
 	struct disk *disk;		/* what is mounted */
@@ -148,6 +149,15 @@ bool disk_is_root_partition(const char *node, const uint8_t guid[16]);
  * and st_dev is the device's. */
 void disk_mounted(const uint8_t guid[16], struct super *);
 void disk_unmounted(const uint8_t guid[16], struct super *);
+/*
+ * A device, by its number, for the file server that a channel leads to (its ->peer): claimed for the holder,
+ * and all that this server can reach, until it is given back.  -ENXIO, -EBUSY, -EACCES (read only).
+ */
+struct blk_dev;
+long disk_dev_take(uint64_t rdev, void *holder, const char *server, bool write, struct blk_dev **);
+void disk_dev_give(struct blk_dev *, void *holder, const char *server);
+const char *disk_dev_name(const struct blk_dev *);
+bool disk_dev_has_guid(uint64_t rdev, const uint8_t guid[16]);
 void disk_request_now(struct fs_request *);	/* the client's clock */
 void disk_name_inode(struct fs_request *, const struct disk_node *);
 /* What the server has, from an answer.  Its size is changed apart, with node->flush held, since

@@ -897,6 +897,18 @@ static struct super *mounted[WORLD_MAX_CHANNELS];
 static struct mutex mount_lock = MUTEX_INIT(mount_lock, 12);
 static spinlock_t mounted_lock = SPINLOCK_INIT(50);
 
+static const char *server_name(int n) { return io_channel((unsigned)n)->peer; }
+
+/* The server has no mount any more, and nothing of the disk from here on. */
+static void
+dev_give(struct disk_client *c)
+{
+	if (c->dev == NULL)
+		return;
+	disk_dev_give(c->dev, c, server_name(c->number));
+	c->dev = NULL;
+}
+
 static void
 disk_umount(struct super *sb)
 {
@@ -907,7 +919,7 @@ disk_umount(struct super *sb)
 	spin_lock(&mounted_lock);
 	mounted[c->number] = NULL;
 	spin_unlock(&mounted_lock);
-	if (io_root_part() != NULL)
+	if (c->dev == NULL && io_root_part() != NULL)
 		disk_unmounted(io_root_part(), sb);
 	reclaim_barrier();
 	disk_client_drain(c);
@@ -917,7 +929,8 @@ disk_umount(struct super *sb)
 	disk_watcher_stop(d);
 	if (r < 0)
 		klog(LOG_WARNING, "ext4: the file server does not unmount: error %ld", -r);
-	c->mounted = false;
+	dev_give(c);
+	WRITE_ONCE(c->mounted, false);
 	kfree(d);
 }
 
@@ -954,6 +967,19 @@ same_text(const char *a, const char *b)
 	return *a == *b;
 }
 
+/* Does its server reach what we say, or what system.conf says? */
+static bool is_bound(int n) { return (io_channel((unsigned)n)->flags & WORLD_CHANNEL_BOUND) != 0; }
+
+static int
+root_channel(void)
+{
+	int n = -1;
+
+	while ((n = io_channel_find((unsigned)(n + 1), CHANNEL_FS, NULL)) >= 0 && is_bound(n))
+		;
+	return n;
+}
+
 /*
  * The channel behind a name: /dev/<channel> and the channel's name itself; for the
  * file system of the root partition also /dev/root, PARTUUID=… and the node of that
@@ -971,9 +997,9 @@ channel_for(const char *source)
 	if (strncmp(source, "/dev/", 5) == 0)
 		source += 5;
 	n = io_channel_find(0, CHANNEL_FS, source);
-	if (n >= 0)
+	if (n >= 0 && !is_bound(n))
 		return n;
-	n = io_channel_find(0, CHANNEL_FS, NULL);
+	n = root_channel();
 	if (n < 0 || root == NULL)
 		return -ENOENT;
 	guid_text(root, guid);
@@ -995,6 +1021,8 @@ mount_call(struct disk *d, unsigned long flags, const char *data, struct fs_attr
 
 	if (flags & MS_RDONLY)
 		k->request->flags |= FS_MOUNT_READONLY;
+	if (d->client->dev != NULL)
+		k->request->flags |= FS_MOUNT_NO_GROW;	/* only root grows by itself */
 	disk_call_name(k, data != NULL && strlen(data) < FS_SLOT_BYTES ? data : "");
 	r = disk_call_finish(k);
 	*root = k->answer.attributes;
@@ -1080,27 +1108,46 @@ fail:
 
 enum { MOUNT_WAIT_S = 30 };	/* until the server has its disk */
 
-static long
-mount_locked(struct fs_type *t, int n, unsigned long flags, const char *data, struct super **out)
+/* What the channel has mounted, with a reference, or NULL. */
+static struct super *
+mounted_get(int n)
 {
 	struct super *sb;
-	uint64_t deadline;
-	long r;
 
 	spin_lock(&mounted_lock);
 	sb = mounted[n];
 	if (sb != NULL && !ref_get_unless_zero(&sb->refs))
 		sb = NULL;
 	spin_unlock(&mounted_lock);
-	if (sb != NULL) {
-		*out = sb;		/* one file system, wherever it is seen */
-		return 0;
+	return sb;
+}
+
+/* One file system, wherever it is seen; but not read-only here and writable there. */
+static long
+mount_shared(struct super *sb, unsigned long flags, struct super **out)
+{
+	if (((flags ^ sb->flags) & MS_RDONLY) != 0) {
+		super_put(sb);
+		return -EBUSY;
 	}
+	*out = sb;
+	return 0;
+}
+
+static long
+mount_locked(struct fs_type *t, int n, unsigned long flags, const char *data, struct super **out)
+{
+	struct super *sb = mounted_get(n);
+	uint64_t deadline;
+	long r;
+
+	if (sb != NULL)
+		return mount_shared(sb, flags, out);
 	if (clients[n] == NULL)
 		clients[n] = disk_client_create(n);
 	if (clients[n] == NULL)
 		return -ENXIO;
-	if (clients[n]->mounted)
+	if (READ_ONCE(clients[n]->mounted))
 		return -EBUSY;		/* its last user is just leaving */
 	deadline = clock_monotonic() + MOUNT_WAIT_S * 1000000000UL;
 	do {
@@ -1110,22 +1157,113 @@ mount_locked(struct fs_type *t, int n, unsigned long flags, const char *data, st
 	} while (r == -EAGAIN);		/* the server died: the next one mounts */
 	if (r == 0) {
 		*out = mounted[n] = sb;
-		if (io_root_part() != NULL)
+		if (clients[n]->dev == NULL && io_root_part() != NULL)
 			disk_mounted(io_root_part(), sb);
 	}
 	return r == -ETIMEDOUT ? -ENXIO : r;
+}
+
+/* ---- devices: a server that is free gets one ---- */
+
+/* As Linux's lookup_bdev. */
+static long
+device_number(const char *source, uint64_t *rdev)
+{
+	struct path at;
+	long r = path_walk(AT_FDCWD, source, WALK_FOLLOW, &at);
+
+	if (r != 0)
+		return r;
+	*rdev = at.dentry->inode->rdev;
+	if (!is_type(at.dentry->inode, S_IFBLK))
+		r = -ENOTBLK;
+	else if (((at.mnt->flags | at.mnt->sb->flags) & MS_NODEV) != 0)
+		r = -EACCES;
+	path_put(&at);
+	return r;
+}
+
+/* The super block that has this device, with a reference, or NULL. */
+static struct super *
+mounted_on(uint64_t rdev)
+{
+	struct super *sb;
+
+	for (unsigned n = 0; n < WORLD_MAX_CHANNELS; n++) {
+		sb = mounted_get((int)n);
+		if (sb != NULL && sb->dev == rdev)
+			return sb;
+		if (sb != NULL)
+			super_put(sb);
+	}
+	return NULL;
+}
+
+/* A channel whose server is free; -EMFILE, as where Linux has no number for a super block left. */
+static int
+free_channel(void)
+{
+	int n = -1;
+
+	while ((n = io_channel_find((unsigned)(n + 1), CHANNEL_FS, NULL)) >= 0) {
+		if (!is_bound(n))
+			continue;
+		if (clients[n] == NULL)
+			clients[n] = disk_client_create(n);
+		if (clients[n] != NULL && !READ_ONCE(clients[n]->mounted))
+			return n;
+	}
+	return -EMFILE;
+}
+
+static long
+mount_device(struct fs_type *t, uint64_t rdev, unsigned long flags, const char *data, struct super **out)
+{
+	struct super *sb = mounted_on(rdev);
+	struct disk_client *c;
+	int n;
+	long r;
+
+	if (sb != NULL)
+		return mount_shared(sb, flags, out);
+	n = io_root_part() != NULL && disk_dev_has_guid(rdev, io_root_part()) ? root_channel() : -ENOENT;
+	if (n >= 0)
+		return mount_locked(t, n, flags, data, out);
+	n = free_channel();
+	if (n < 0)
+		return n;
+	c = clients[n];
+	r = disk_dev_take(rdev, c, server_name(n), (flags & MS_RDONLY) == 0, &c->dev);
+	if (r != 0)
+		return r;
+	r = mount_locked(t, n, flags, data, &sb);
+	if (r != 0) {
+		dev_give(c);
+		return r;
+	}
+	strlcpy(sb->device, disk_dev_name(c->dev), sizeof(sb->device));
+	/* release: who sees the number sees the name */
+	__atomic_store_n(&sb->dev, rdev, __ATOMIC_RELEASE);
+	*out = sb;
+	return 0;
 }
 
 static long
 disk_mount(struct fs_type *t, const char *source, unsigned long flags, const char *data, struct super **out)
 {
 	int n = channel_for(source);
+	uint64_t rdev = 0;
 	long r;
 
-	if (n < 0)
-		return source == NULL ? -EINVAL : -ENODEV;
+	if (source == NULL)
+		return -EINVAL;
+	if (n < 0) {
+		r = device_number(source, &rdev);
+		if (r != 0)
+			return r;
+	}
 	mutex_lock(&mount_lock);
-	r = mount_locked(t, n, flags, data, out);
+	r = n >= 0 ? mount_locked(t, n, flags, data, out) : mount_device(t, rdev, flags, data, out);
 	mutex_unlock(&mount_lock);
 	return r;
 }
@@ -1136,6 +1274,29 @@ __attribute__((weak)) bool
 disk_is_root_partition(const char *node, const uint8_t guid[16])
 {
 	(void)node, (void)guid;
+	return false;
+}
+
+/* Without disks. */
+__attribute__((weak)) long
+disk_dev_take(uint64_t rdev, void *holder, const char *server, bool write, struct blk_dev **out)
+{
+	(void)rdev, (void)holder, (void)server, (void)write, (void)out;
+	return -ENXIO;
+}
+
+__attribute__((weak)) void
+disk_dev_give(struct blk_dev *d, void *holder, const char *server)
+{
+	(void)d, (void)holder, (void)server;
+}
+
+__attribute__((weak)) const char *disk_dev_name(const struct blk_dev *d) { (void)d; return ""; }
+
+__attribute__((weak)) bool
+disk_dev_has_guid(uint64_t rdev, const uint8_t guid[16])
+{
+	(void)rdev, (void)guid;
 	return false;
 }
 

@@ -31,6 +31,8 @@ say(void *context, const char *line)
 		printf("    | %s\n", line);
 }
 
+static unsigned disks_asked;
+
 static void
 server_live(void)
 {
@@ -48,6 +50,11 @@ turn(unsigned steps)
 {
 	for (unsigned i = 0; i < steps; i++) {
 		server_step(&server);
+		if (server.wants_disk) {
+			disks_asked++;
+			server_disk(&server, &rig.disk);
+			continue;
+		}
 		if (!rig_poll(&rig.disk)) {
 			server_step(&server);
 			return;

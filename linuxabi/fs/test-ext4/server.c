@@ -124,6 +124,8 @@ ext4_step(void)
 		return true;
 	}
 	server_step(&server);
+	if (server.wants_disk)
+		server_disk(&server, &disk);
 	any |= disk_poll(&disk);
 	server_step(&server);
 	if (server.bell) {
@@ -131,7 +133,7 @@ ext4_step(void)
 		any = true;
 		ext4_bell(false);
 	}
-	return !server_rest(&server) || any || server.active != 0 || !fs_idle(server.fs);
+	return !server_rest(&server) || any || server.active != 0 || (server.fs != NULL && !fs_idle(server.fs));
 }
 
 bool ext4_mounted(void) { return ch->state == FS_MOUNTED || ch->state == FS_RECOVERING; }

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""
+File systems beside the root: other disks and their partitions are mounted and
+unmounted, each by a file server of its own, which may be killed at any moment.
+What was mounted is clean for e2fsck on the host afterwards.  LONG=1: as often as the
+issue says.
+"""
+import os
+import re
+import subprocess
+
+import images
+from serial import check
+from test_storage import LONG, PREPARE, ROUND, end, on_disk, was_killed, writable
+
+MIB = 1 << 20
+TOOLS = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
+
+
+def host(*command):
+	return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=TOOLS).stdout
+
+
+def disk(name, size, *mke2fs):
+	"""A disk of its own for the machine, with a file system on all of it if there are options."""
+	path = os.path.join(images.OUT, name + ".img")
+	with open(path, "wb") as f:
+		f.truncate(size)
+	if mke2fs:
+		host("mke2fs", "-q", "-t", "ext4", *mke2fs, path)
+	return path
+
+
+def is_clean(path, offset=0):
+	at = f"{path}?offset={offset}" if offset else path
+	result = subprocess.run(["e2fsck", "-fn", at], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=TOOLS)
+	print("   ", result.stdout.strip().split("\n")[-1])
+	check(result.returncode == 0, f"e2fsck -fn {at}:\n{result.stdout}")
+
+
+def virtio(path):
+	return f"-drive if=none,id=v,file={path},format=raw -device virtio-blk-pci,drive=v,disable-legacy=on,iommu_platform=on"
+
+
+def refused(m, line, words):
+	output, status = m.run(line)
+	check(status != 0 and words in output, f"{line}: status {status}: {output}")
+
+
+def partitions():
+	"""A disk with a small FAT, an ext4 and one whose superblock is damaged."""
+	path = disk("parts", 160 * MIB)
+	host("sgdisk", "-n", "1:2048:+4M", "-t", "1:ef00", "-n", "2:0:+64M", "-n", "3:0:+64M", path)
+	starts = [int(re.search(r"First sector: (\d+)", host("sgdisk", "-i", str(n), path)).group(1)) * 512 for n in (1, 2, 3)]
+	for start in starts[1:]:
+		host("mke2fs", "-q", "-t", "ext4", "-b", "4096", "-E", f"offset={start}", path, "64M")
+	with open(path, "r+b") as f:
+		f.seek(starts[0])
+		f.write(b"\xeb\x3c\x90mkfs.fat" + b"\0" * 499 + b"\x55\xaa")
+		f.seek(starts[2] + 1024 + 0x68)		# within the UUID: its checksum is wrong now
+		f.write(b"damaged!")
+	return path, starts
+
+
+def memory(m):
+	"""What the world's pages and the servers' heaps come to, in KiB."""
+	m.sh("sync")
+	free = int(re.search(r"MemFree:\s+(\d+)", m.sh("cat /proc/meminfo")).group(1))
+	peak = re.search(r"(?m)^fs1 \d+ \d+ \d+ (\d+) 1$", m.sh("cat /proc/tessera/memory"))
+	check(peak, "fs1 was started again")
+	return free, int(peak.group(1)) // 1024
+
+
+def other_disks_are_mounted(start):
+	path = writable()		# makes the folder of images
+	second = disk("second", 96 * MIB, "-L", "second")
+	parts, starts = partitions()
+	m = start(path, CPUS=2, SNAPSHOT=0, DISK2=second, QEMU_EXTRA=virtio(parts))
+	m.login()
+	root = on_disk(m)
+	m.sh("mkdir -p /a /b /c /d; mount -t ext4 /dev/nvme1n1 /a && mount /dev/vda2 /b")
+	check(re.search(r"(?m)^/dev/nvme1n1 /a ext4 rw,relatime 0 0$", m.sh("cat /proc/mounts")), "/proc/mounts")
+	check(re.search(r"(?m) 259:\d+ / /a rw,relatime - ext4 /dev/nvme1n1 rw$", m.sh("cat /proc/self/mountinfo")), "mountinfo")
+	check(re.search(r"(?m)^/dev/vda2 +5\d{4} .* /b$", m.sh("df -k")), "df")
+	check(m.sh("stat -c %t:%T /dev/vda2; stat -c %d /b").split() == ["fe:2", str(254 << 8 | 2)], "st_dev is not the device's")
+	# two mounts of one device are one file system, as on Linux; but not one to write and one to read
+	m.sh("echo one > /a/f && mount /dev/nvme1n1 /c && echo two >> /c/f && umount /c")
+	check(m.sh("cat /a/f").split() == ["one", "two"], "the second mount is another one")
+	for line, words in (
+		("mount -o ro /dev/nvme1n1 /c", "Resource busy"), ("mount /dev/nvme1n1 /a", "Resource busy"),
+		(f"mount -o ro {root} /c", "Resource busy"), ("mount -t ext4 /dev/nvme0n1 /c", "Resource busy"),
+		("mount -t ext4 /dev/vda /c", "Resource busy"), ("mount -t vfat /dev/vda1 /c", "No such device"),
+		("mount -t ext4 /dev/vda1 /c", "Invalid argument"), ("mount -t ext4 /dev/vda9 /c", "No such file"),
+		("mount -t ext4 /dev/null /c", "Block device required"),
+	):
+		refused(m, line, words)
+	refused(m, "mount -t ext4 /dev/vda3 /c", "Bad message")
+	m.sh("sleep 1")
+	check(b"not mounted: the checksum of its superblock is wrong" in m.output, "nobody said what is damaged")
+	# across file systems
+	m.sh("ln -s /a/f /b/link; mv /a/f /b/ && cat /b/f | wc -l")
+	refused(m, "ln /b/f /a/hard", "link")
+	m.sh("mount -o remount,ro /b")
+	refused(m, "touch /b/x", "Read-only")
+	m.sh("mount -o remount,rw /b && touch /b/x && sync")
+	m.sh("exec 3> /b/x")
+	refused(m, "umount /b", "busy")
+	m.sh("exec 3>&-; umount /b; umount /a")
+	check(m.sh("ls -A /a /b /c | grep -v :").strip() == "", "something stays where it was mounted")
+	# the same servers, the other disks
+	m.sh("mount /dev/vda2 /a && mount /dev/nvme1n1 /b && test $(wc -l < /a/f) = 2 && test -e /a/x && test ! -e /b/f && umount /a /b")
+	again(m, 1000 if LONG else 100)
+	m.type("poweroff")
+	m.end()
+	is_clean(second)
+	is_clean(parts, starts[1])
+
+
+def again(m, times):
+	line = ("for i in $(seq %d); do mount /dev/nvme1n1 /a && echo $i > /a/n && mkdir /a/d && rmdir /a/d && umount /a || "
+	    "echo bad $i; done")
+	m.sh(line % 20, guard=300)
+	before = memory(m)
+	check("bad" not in m.sh(line % times, guard=1500), "a mount failed")
+	after = memory(m)
+	print(f"    {times} mounts: free memory {before[0]} -> {after[0]} KiB, peak of the server {before[1]} -> {after[1]} KiB")
+	check(after[0] > before[0] - 512, "a mount keeps memory")
+	check(after[1] <= before[1] + 64, "a mount keeps memory of its server")
+
+
+def killing_the_server_of_a_mount_loses_nothing(start):
+	"""And the driver of its disk; then while it mounts and unmounts."""
+	kills = 100 if LONG else 20
+	path = writable(f"chaos chaos-slow chaos-fs1 chaos-nvme1 chaos-{kills}")
+	second = disk("second", 160 * MIB, "-b", "4096")
+	m = start(path, CPUS=4, SNAPSHOT=0, DISK2=second)
+	m.login()
+	m.sh("mkdir /a && mount /dev/nvme1n1 /a")
+	files = m.sh(PREPARE % (100 if LONG else 12), guard=600).split()[-1]
+	rounds, end_mark = 0, f"chaos: {kills} kills".encode()
+	while rounds < 2 or m.output.count(b"killed by chaos") < kills // 2:
+		wrong = (m.run(ROUND.replace("/root/x", "/a/x"), guard=900)[0].split() or ["no answer"])[-1]
+		rounds += 1
+		check(wrong == "0", f"round {rounds}: {wrong}")
+	mounts = 0
+	while mounts < 10 or end_mark not in m.output:
+		check("bad" not in m.sh("umount /a && mount /dev/nvme1n1 /a && echo more >> /a/more || echo bad", guard=300), "a mount failed")
+		mounts += 1
+	check(m.sh("wc -l < /a/more").split()[-1] == str(mounts), "a line is gone")
+	was_killed(m, "fs1", kills // 2)
+	was_killed(m, "nvme1", kills // 2)
+	print(f"    {kills} kills, {rounds} rounds of {files} files, {mounts} mounts")
+	end(m, path)
+	is_clean(second)
+
+
+TESTS = [other_disks_are_mounted, killing_the_server_of_a_mount_loses_nothing]
