@@ -9,6 +9,7 @@
  */
 #include "arch_arm64.h"
 #include <kernel/fastpath.h>
+#include <tessera/bench.h>
 
 /* ---- out ------------------------------------------------------------------ */
 
@@ -59,15 +60,33 @@ stretch_begin(struct cpu *cpu)
 }
 
 static void
+stretch_kind(struct cpu *cpu, unsigned kind)
+{
+	cpu->arch.entry_kind = kind;
+}
+
+/* An invocation by its object's type; the others together. */
+static void
+stretch_of_call(struct cpu *cpu, const struct thread *t)
+{
+	struct slot *s;
+
+	if (t->regs.x[8] == SYS_CALL && cap_lookup(t, t->regs.x[0], &s) == OK && s->type != OBJ_ENDPOINT)
+		stretch_kind(cpu, s->type);
+}
+
+static void
 stretch_end(struct cpu *cpu)
 {
-	uint64_t ticks = arch_now() - cpu->arch.entry_ticks;
+	uint64_t ticks = arch_now() - cpu->arch.entry_ticks, *longest = &cpu->arch.longest_ticks[cpu->arch.entry_kind];
 
-	if (ticks > cpu->arch.longest_ticks)
-		cpu->arch.longest_ticks = ticks;
+	if (ticks > *longest)
+		*longest = ticks;
 }
 #else
 static void stretch_begin(struct cpu *cpu) { (void)cpu; }
+static void stretch_kind(struct cpu *cpu, unsigned kind) { (void)cpu; (void)kind; }
+static void stretch_of_call(struct cpu *cpu, const struct thread *t) { (void)cpu; (void)t; }
 static void stretch_end(struct cpu *cpu) { (void)cpu; }
 #endif
 
@@ -128,11 +147,12 @@ trap_finish(struct thread *t)
 }
 
 static struct cpu *
-enter(void)
+enter(unsigned kind)
 {
 	struct cpu *cpu = cpu_self();
 
 	stretch_begin(cpu);
+	stretch_kind(cpu, kind);
 	kernel_lock(cpu);
 	cpu->entries++;
 	return cpu;
@@ -183,6 +203,7 @@ acknowledge(void)
 static void
 take_own_interrupt(struct cpu *cpu, uint32_t intid)
 {
+	stretch_kind(cpu, intid == gic_timer_intid() || intid == gic_vtimer_intid() ? ENTRY_TIMER : ENTRY_KICK);
 	if (intid == gic_vtimer_intid()) {
 		wake_loaded_vcpu(cpu);
 		return;
@@ -219,7 +240,7 @@ take_interrupts(struct cpu *cpu)
 struct thread *
 trap_irq(void)
 {
-	struct cpu *cpu = enter();
+	struct cpu *cpu = enter(ENTRY_INTERRUPT);
 	uint32_t intid = acknowledge();
 	struct thread *t;
 
@@ -267,7 +288,9 @@ let_others_in(struct cpu *cpu)
 struct thread *
 trap_syscall(struct thread *t)
 {
-	struct cpu *cpu = enter();
+	struct cpu *cpu = enter(OBJ_NULL);
+
+	stretch_of_call(cpu, t);
 
 	kernel_syscall(t);
 	if (t->restarted == 0)
@@ -280,7 +303,7 @@ trap_syscall(struct thread *t)
 static struct thread *
 fault(struct thread *t, uint32_t label, uint64_t address, uint64_t esr)
 {
-	struct cpu *cpu = enter();
+	struct cpu *cpu = enter(ENTRY_FAULT);
 	struct thread *handler = fastpath_fault(cpu, t, label, address, esr);
 
 	if (handler != NULL)
@@ -309,7 +332,7 @@ fault_address(const struct thread *t, uint64_t esr)
 static struct thread *
 wfx(struct thread *t, uint64_t esr)
 {
-	struct cpu *cpu = enter();
+	struct cpu *cpu = enter(ENTRY_WFI);
 
 	t->regs.pc += trapped_length(esr);
 	kernel_wfi(t);
@@ -422,14 +445,26 @@ arch_thread_release(struct thread *t)
 		vcpu_evict(cpu);
 }
 
+static uint64_t
+longest_of(unsigned kind)
+{
+	uint64_t longest = 0;
+
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (cpus[i].arch.longest_ticks[kind] > longest)
+			longest = cpus[i].arch.longest_ticks[kind];
+	return longest;
+}
+
 uint64_t
 arch_bench(unsigned what)
 {
 	uint64_t longest = 0;
 
-	if (what == 0)
-		for (unsigned i = 0; i < cpu_count; i++)
-			if (cpus[i].arch.longest_ticks > longest)
-				longest = cpus[i].arch.longest_ticks;
+	if (what >= BENCH_LONGEST_OF && what - BENCH_LONGEST_OF < ENTRY_KINDS)
+		return longest_of(what - BENCH_LONGEST_OF);
+	for (unsigned kind = 0; kind < ENTRY_KINDS && what == BENCH_LONGEST; kind++)
+		if (kind != OBJ_SYSTEM_CONTROL && longest_of(kind) > longest)
+			longest = longest_of(kind);
 	return longest;
 }

@@ -245,3 +245,31 @@ thread_new(const struct thread_plan *plan)
 	must("resume", thread_resume(made.thread));
 	return made;
 }
+
+/* ---- masked stretches --------------------------------------------------------------- */
+
+void
+say_stretches(const char *program)
+{
+	static const char *const kinds[ENTRY_KINDS] = {
+		[OBJ_NULL] = "messages", [OBJ_UNTYPED] = "untyped", [OBJ_CNODE] = "cnode", [OBJ_THREAD] = "thread",
+		[OBJ_VCPU] = "vcpu", [OBJ_SCHED_CONTEXT] = "sched_context", [OBJ_ENDPOINT] = "endpoint",
+		[OBJ_NOTIFICATION] = "notification", [OBJ_REPLY] = "reply", [OBJ_FRAME] = "frame",
+		[OBJ_VSPACE] = "vspace", [OBJ_IRQ_HANDLER] = "irq_handler", [OBJ_IRQ_CONTROL] = "irq_control",
+		[OBJ_SCHED_CONTROL] = "sched_control", [OBJ_SYSTEM_CONTROL] = "checker", [OBJ_IO_CONTROL] = "io_control",
+		[OBJ_IO_DEVICE] = "io_device", [OBJ_IO_SPACE] = "io_space", [ENTRY_INTERRUPT] = "interrupt",
+		[ENTRY_TIMER] = "timer", [ENTRY_KICK] = "kick", [ENTRY_FAULT] = "fault", [ENTRY_WFI] = "wfi",
+	};
+	uint64_t ticks;
+
+	for (unsigned kind = 0; kind < ENTRY_KINDS; kind++) {
+		if (system_control_bench(INIT_SLOT_SYSTEM_CONTROL, BENCH_LONGEST_OF + kind, &ticks) != OK || ticks == 0)
+			continue;
+		say(program);
+		say(" masked.");
+		say(kinds[kind]);
+		say(" ");
+		say_number(ticks * (1000000000UL / info->timer_hz));
+		say("\n");
+	}
+}

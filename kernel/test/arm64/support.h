@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <tessera/abi.h>
+#include <tessera/bench.h>
 #include <tessera/calls.h>
 #include <tessera/stubs.h>
 
@@ -58,6 +59,10 @@ uint32_t space_new(bool personality);		/* image copied, shared page mapped */
 struct thread_made thread_new(const struct thread_plan *plan);
 
 uint64_t now(void);
+
+/* Debug kernels: the longest stretch with interrupts masked of each kind of entry, in ns:
+ * "<program> masked.<kind> <ns>"; that of "checker" is the invariant checker's. */
+void say_stretches(const char *program);
 
 /* start.S hands over here. */
 void test_main(void);

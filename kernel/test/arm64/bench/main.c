@@ -456,5 +456,6 @@ test_main(void)
 	}
 	if (system_control_bench(INIT_SLOT_SYSTEM_CONTROL, 0, &longest) == OK && longest != 0)
 		report("longest_masked", longest * ns_per_tick);
+	say_stretches("bench");
 	finish();
 }

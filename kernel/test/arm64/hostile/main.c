@@ -296,7 +296,7 @@ test_main(void)
 {
 	const char *cmdline = ((const struct bootinfo *)INIT_BOOTINFO_VADDR)->cmdline;
 	unsigned cpus = info->cpu_count < CPUS_MAX ? info->cpu_count : CPUS_MAX;
-	uint64_t lines, alone, rounds, longest = 0;
+	uint64_t lines, alone, rounds;
 
 	nothing = make(OBJ_NOTIFICATION, 0);
 	figure("cpus", cpus);
@@ -317,10 +317,8 @@ test_main(void)
 	judge_calls(prisoner(0)->report);
 	judge_lives(cpus);
 	run_checker();
-	if (info->debug_kernel != 0) {
+	if (info->debug_kernel != 0)
 		check("the invariant checker found nothing", violations == 0);
-		must("bench", system_control_bench(INIT_SLOT_SYSTEM_CONTROL, 0, &longest));
-		figure("longest_masked", ns(longest));
-	}
+	say_stretches("hostile");
 	finish();
 }

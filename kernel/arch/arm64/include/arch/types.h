@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <tessera/bench.h>
 
 enum { ARCH_MAX_CPUS = 16 };	/* BOOT_MAX_CPUS */
 
@@ -83,7 +84,8 @@ struct arch_cpu {
 	uint64_t sgi_target;		/* ICC_SGI1R_EL1 value that reaches it */
 	uint64_t gicr;			/* its redistributor */
 	uint64_t entry_ticks;		/* debug: when this kernel entry began */
-	uint64_t longest_ticks;		/* debug: longest one so far */
+	uint64_t longest_ticks[ENTRY_KINDS];	/* debug: longest stretch so far, of each kind */
+	uint32_t entry_kind;		/* debug: enum entry_kind, or an object's type */
 };
 
 #endif
