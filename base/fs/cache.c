@@ -43,7 +43,89 @@ memory_put(struct fs *fs, uint8_t *memory)
 	fs->memory_free = memory;
 }
 
+/*
+ * Pieces for a moment, of 64 bytes to 4 KiB: what every request needs and gives back.  malloc
+ * makes and drops a group of its own for each size that is in use only now and then.
+ */
+enum { PIECE_KEPT = 32 };
+
+#if defined(__SANITIZE_ADDRESS__)
+#define CHECKED_MEMORY 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CHECKED_MEMORY 1
+#endif
+#endif
+#ifdef CHECKED_MEMORY
+#include <sanitizer/asan_interface.h>
+#define PIECE_FREE(at, bytes)	ASAN_POISON_MEMORY_REGION(at, bytes)
+#define PIECE_USED(at, bytes)	ASAN_UNPOISON_MEMORY_REGION(at, bytes)
+#else
+#define PIECE_FREE(at, bytes)	((void)(at), (void)(bytes))
+#define PIECE_USED(at, bytes)	((void)(at), (void)(bytes))
+#endif
+
+static unsigned
+piece_class(size_t bytes)
+{
+	unsigned class = 0;
+
+	while ((size_t)PIECE_LEAST << class < bytes)
+		class++;
+	return class;
+}
+
+void *
+piece_get(struct fs *fs, size_t bytes)
+{
+	unsigned class = piece_class(bytes);
+	struct pieces *kept;
+	void *piece;
+
+	if (class >= PIECE_CLASSES)
+		return malloc(bytes);
+	kept = &fs->pieces[class];
+	if (kept->count == 0)
+		return malloc((size_t)PIECE_LEAST << class);
+	piece = kept->first;
+	PIECE_USED(piece, PIECE_LEAST << class);
+	kept->first = *(void **)piece;
+	kept->count--;
+	return piece;
+}
+
+void
+piece_put(struct fs *fs, void *piece, size_t bytes)
+{
+	unsigned class = piece_class(bytes);
+	struct pieces *kept;
+
+	if (piece == NULL || class >= PIECE_CLASSES || fs->pieces[class].count == PIECE_KEPT) {
+		free(piece);
+		return;
+	}
+	kept = &fs->pieces[class];
+	*(void **)piece = kept->first;
+	kept->first = piece;
+	kept->count++;
+	PIECE_FREE(piece, PIECE_LEAST << class);
+}
+
+void
+pieces_free(struct fs *fs)
+{
+	for (unsigned class = 0; class < PIECE_CLASSES; class++)
+		while (fs->pieces[class].count != 0)
+			free(piece_get(fs, (size_t)PIECE_LEAST << class));
+}
+
 /* ---- the disk ------------------------------------------------------------------- */
+
+static size_t
+request_bytes(unsigned segments)
+{
+	return sizeof(struct batch_request) + segments * sizeof(struct disk_segment);
+}
 
 static void
 batch_done(struct disk_request *r)
@@ -54,7 +136,7 @@ batch_done(struct disk_request *r)
 	request->fs->requests--;
 	if (r->result != 0 && batch->error == 0)
 		batch->error = r->result;
-	free(request);
+	piece_put(request->fs, request, request_bytes(r->segments));
 	if (--batch->pending == 0)
 		fiber_wake_all(&batch->waiters);
 }
@@ -67,11 +149,12 @@ batch_submit(struct fs *fs, struct batch *batch, uint32_t op, uint32_t flags, ui
 {
 	struct batch_request *request;
 
-	request = calloc(1, sizeof *request + segments * sizeof *segment);
+	request = piece_get(fs, request_bytes(segments));
 	if (request == NULL) {
 		batch->error = -ENOMEM;
 		return -ENOMEM;
 	}
+	memset(request, 0, sizeof *request);
 	request->segment = (struct disk_segment *)(request + 1);
 	if (segments != 0)
 		memcpy(request->segment, segment, segments * sizeof *segment);

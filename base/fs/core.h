@@ -49,6 +49,8 @@ min64(uint64_t a, uint64_t b)
 /* ---- checksums and hashes (sum.c) ----------------------------------------- */
 
 uint32_t crc32c(uint32_t crc, const void *bytes, size_t count);
+/* Of `count` bytes, all zeroes behind the first `used`.  Cheap while count - used stays the same. */
+uint32_t crc32c_padded(uint32_t crc, const void *bytes, size_t used, size_t count);
 uint16_t crc16(uint16_t crc, const void *bytes, size_t count);
 /* Hash of a name in a directory; false: hash_version is not known. */
 bool name_hash(const char *name, size_t length, unsigned hash_version, const uint32_t seed[4],
@@ -101,6 +103,16 @@ void cache_free(struct fs *fs);
 /* Memory of one block that the disk can reach; null: there is none. */
 uint8_t *memory_get(struct fs *fs);
 void memory_put(struct fs *fs, uint8_t *memory);
+/* Memory for a moment, as malloc's and with any content; null: there is none.  Given back with
+ * the size that it was asked for. */
+enum { PIECE_LEAST = 64, PIECE_CLASSES = 7 };
+struct pieces {
+	void *first;
+	unsigned count;
+};
+void *piece_get(struct fs *fs, size_t bytes);
+void piece_put(struct fs *fs, void *piece, size_t bytes);
+void pieces_free(struct fs *fs);
 struct buffer *buffer_peek(struct fs *fs, uint64_t block);
 
 /* ---- the disk (cache.c) ---------------------------------------------------- */
@@ -111,7 +123,7 @@ struct batch {
 	int error;
 	struct fiber_queue waiters;
 };
-/* A request that belongs to a batch; freed by it when done if on_heap. */
+/* A request that belongs to a batch; its memory goes when it is done. */
 struct batch_request {
 	struct disk_request disk;
 	struct fs *fs;
@@ -176,6 +188,8 @@ struct journal {
 	uint64_t wanted;		/* commit everything up to this one */
 	bool stop, committer_runs, checkpointer_runs, checkpointing, checkpoint_all;
 	struct fiber_queue start_waiters, commit_waiters, committer, checkpointer, handle_waiters;
+	struct buffer **spare;		/* a transaction's array that the next one takes */
+	uint32_t spare_room;
 	uint8_t *stage;			/* STAGE_BLOCKS that log blocks are written from */
 };
 
@@ -264,6 +278,7 @@ struct fs {
 	uint32_t bucket_mask;
 	struct buffer *oldest, *newest;	/* unused buffers */
 	uint32_t buffers, buffers_max, dirty_buffers;
+	struct pieces pieces[PIECE_CLASSES];	/* given back and kept, by size */
 	void *memory_free, *slabs;	/* block-sized pieces; what they were cut from */
 
 	struct inode *inode_bucket[INODE_BUCKETS];

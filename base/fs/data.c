@@ -68,6 +68,18 @@ struct gather {
 	struct disk_segment segment[DISK_SEGMENTS];
 };
 
+/* Begin at a place on the disk; segments that are not used need no value. */
+static void
+gather_begin(struct gather *g, struct fs *fs, struct batch *batch, uint32_t op, uint64_t offset)
+{
+	g->fs = fs;
+	g->batch = batch;
+	g->op = op;
+	g->offset = offset;
+	g->bytes = 0;
+	g->segments = 0;
+}
+
 static void
 gather_send(struct gather *g)
 {
@@ -177,7 +189,7 @@ read_locked(struct inode *inode, struct fs_job *job)
 		return 0;
 	end = min64(at + r->length, (size + fs->disk->sector_bytes - 1) / fs->disk->sector_bytes *
 	    fs->disk->sector_bytes);
-	g = malloc(sizeof *g);
+	g = piece_get(fs, sizeof *g);
 	if (g == NULL)
 		return -ENOMEM;
 	while (at < end) {
@@ -191,14 +203,14 @@ read_locked(struct inode *inode, struct fs_job *job)
 			}
 			cursor_skip(&c, bytes);
 		} else {
-			*g = (struct gather){ .fs = fs, .batch = &batch, .op = DISK_READ, .offset = place };
+			gather_begin(g, fs, &batch, DISK_READ, place);
 			gather_client(g, &c, bytes);
 			gather_send(g);
 		}
 		at += bytes;
 	}
 	batch_wait(&batch);
-	free(g);
+	piece_put(fs, g, sizeof *g);
 	if (error == 0 && batch.error != 0) {
 		error = batch.error == -ENOMEM ? -ENOMEM : -EIO;
 		say(fs, "inode %u: data cannot be read near %llu: error %d", inode->number,
@@ -235,7 +247,7 @@ struct write {
 	uint32_t count, room;
 	uint32_t reserved;		/* promised blocks that it may use */
 	struct batch batch;
-	struct gather gather;
+	struct gather gather;		/* last: set by gather_begin */
 };
 
 static int
@@ -299,8 +311,7 @@ send_fresh(struct write *w, struct cursor *c, uint64_t at, uint64_t bytes, uint6
 	uint32_t tail = (uint32_t)(0 - (at + bytes)) & mask;
 	struct gather *g = &w->gather;
 
-	*g = (struct gather){ .fs = w->inode->fs, .batch = &w->batch, .op = DISK_WRITE,
-		.offset = place - head };
+	gather_begin(g, w->inode->fs, &w->batch, DISK_WRITE, place - head);
 	gather_zeroes(g, head);
 	gather_client(g, c, bytes);
 	gather_zeroes(g, tail);
@@ -341,8 +352,7 @@ write_out(struct write *w)
 			if (error == 0)
 				send_fresh(w, &c, at, bytes, place);
 		} else {
-			w->gather = (struct gather){ .fs = fs, .batch = &w->batch, .op = DISK_WRITE,
-				.offset = place };
+			gather_begin(&w->gather, fs, &w->batch, DISK_WRITE, place);
 			gather_client(&w->gather, &c, bytes);
 			gather_send(&w->gather);
 		}
@@ -413,6 +423,7 @@ enter_all(struct handle *h, struct write *w)
 	return error;
 }
 
+/* Seconds say enough to whoever syncs nothing: the client brings the rest by FS_SETATTR. */
 static bool
 time_differs(uint32_t seconds, const struct fs_time *time)
 {
@@ -426,10 +437,11 @@ write_finish(struct write *w)
 	struct fs *fs = inode->fs;
 	struct fs_request *r = &w->job->request;
 	struct handle h;
+	bool synced = (r->flags & (FS_STABLE | FS_DATASYNC)) == FS_STABLE;
 	int error;
 
 	inode->written = ++fs->written;
-	if (w->count == 0 && r->size <= inode_size(inode) &&
+	if (w->count == 0 && r->size <= inode_size(inode) && !synced &&
 	    !time_differs(inode->raw->mtime, &r->mtime))
 		return 0;
 	error = journal_start(fs, MAP_CREDITS, &h);
@@ -466,9 +478,10 @@ data_write(struct inode *inode, struct fs_job *job)
 	if ((r->offset + r->length + fs->block_bytes - 1) >> fs->block_bits > LAST_BLOCK ||
 	    r->size >> fs->block_bits > LAST_BLOCK)
 		return -EFBIG;
-	w = calloc(1, sizeof *w);
+	w = piece_get(fs, sizeof *w);
 	if (w == NULL)
 		return -ENOMEM;
+	memset(w, 0, offsetof(struct write, gather));
 	w->inode = inode;
 	w->job = job;
 	w->reserved = (uint32_t)min64(r->reserved_blocks, fs->promised);
@@ -485,7 +498,7 @@ data_write(struct inode *inode, struct fs_job *job)
 			blocks_unreserve(fs, w->pending[i].map.start, w->pending[i].map.count);
 	unlock(&inode->io);
 	free(w->pending);
-	free(w);
+	piece_put(fs, w, sizeof *w);
 	return error != 0 ? error : (int64_t)r->length;
 }
 

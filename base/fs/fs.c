@@ -57,6 +57,7 @@ fs_free(struct fs *fs)
 		return;
 	fiber_forget(fs);
 	super_drop(fs);
+	pieces_free(fs);
 	free(fs->zeroes);
 	free(fs);
 }

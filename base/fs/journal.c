@@ -24,7 +24,8 @@
 #include <stdio.h>
 #include "core.h"
 
-enum { CHECKPOINT_BATCH = 256 };
+enum { CHECKPOINT_BATCH = 256, SPARE_ROOM = 1024,
+	SHORT_BYTES = 128 /* of a descriptor of few blocks, or a commit record */ };
 
 /* ---- where the log is ------------------------------------------------------- */
 
@@ -105,26 +106,48 @@ log_need(const struct fs *fs, uint32_t blocks, uint32_t revokes)
 static struct transaction *
 transaction_new(struct fs *fs, uint64_t id)
 {
-	struct transaction *t = calloc(1, sizeof *t);
+	struct journal *j = &fs->journal;
+	struct transaction *t = piece_get(fs, sizeof *t);
 
 	if (t == NULL)
 		return NULL;
+	memset(t, 0, sizeof *t);
+	t->buffer = j->spare;
+	t->buffer_room = j->spare_room;
+	j->spare = NULL;
+	j->spare_room = 0;
 	t->id = id;
 	t->state = T_RUNNING;
 	t->started_ns = fs_now(fs);
 	return t;
 }
 
+/* The next transaction takes the array, unless a large one left it. */
 static void
-transaction_free(struct transaction *t)
+buffers_free(struct fs *fs, struct transaction *t)
+{
+	struct journal *j = &fs->journal;
+
+	if (j->spare == NULL && t->buffer_room <= SPARE_ROOM) {
+		j->spare = t->buffer;
+		j->spare_room = t->buffer_room;
+	} else {
+		free(t->buffer);
+	}
+	t->buffer = NULL;
+	t->buffers = t->buffer_room = 0;
+}
+
+static void
+transaction_free(struct fs *fs, struct transaction *t)
 {
 	if (t == NULL)
 		return;
-	free(t->buffer);
+	buffers_free(fs, t);
 	free(t->forget);
 	free(t->revoke);
 	free(t->freed);
-	free(t);
+	piece_put(fs, t, sizeof *t);
 }
 
 static bool
@@ -436,9 +459,17 @@ header_set(void *block, uint32_t type, uint64_t id)
 	header->sequence = be32((uint32_t)id);
 }
 
-/* The checksum in the last word of descriptor and revoke blocks. */
+/* The sum of a block of the log's own that is zeroes behind `used` bytes. */
+static uint32_t
+own_sum(const struct fs *fs, const uint8_t *block, size_t used)
+{
+	return be32(crc32c_padded(fs->journal.seed, block, used <= SHORT_BYTES ? SHORT_BYTES : fs->block_bytes,
+	    fs->block_bytes));
+}
+
+/* The checksum in the last word of descriptor and revoke blocks, of which `used` bytes are filled. */
 static void
-tail_set(struct fs *fs, uint8_t *block)
+tail_set(struct fs *fs, uint8_t *block, size_t used)
 {
 	struct journal *j = &fs->journal;
 	uint32_t *tail = (uint32_t *)(void *)(block + fs->block_bytes - 4);
@@ -446,7 +477,7 @@ tail_set(struct fs *fs, uint8_t *block)
 	if (!j->v2 && !j->v3)
 		return;
 	*tail = 0;
-	*tail = be32(crc32c(j->seed, block, fs->block_bytes));
+	*tail = own_sum(fs, block, used);
 }
 
 static void
@@ -525,7 +556,7 @@ log_group(struct log_writer *w, struct buffer **buffer, uint32_t count)
 		}
 		buffer_logged(fs, b);
 	}
-	tail_set(fs, descriptor);
+	tail_set(fs, descriptor, (size_t)(tag - descriptor));
 }
 
 static void
@@ -549,7 +580,7 @@ log_revokes(struct log_writer *w)
 			to += wide ? 8 : 4;
 		}
 		((struct jbd2_revoke *)(void *)block)->count = be32((uint32_t)(to - block));
-		tail_set(fs, block);
+		tail_set(fs, block, (size_t)(to - block));
 	}
 }
 
@@ -566,7 +597,7 @@ log_commit_record(struct fs *fs, struct transaction *t, uint32_t at)
 	commit->seconds = __builtin_bswap64(now / 1000000000);
 	commit->nanoseconds = be32((uint32_t)(now % 1000000000));
 	if (j->v2 || j->v3)
-		commit->checksum[0] = be32(crc32c(j->seed, block, fs->block_bytes));
+		commit->checksum[0] = own_sum(fs, block, sizeof *commit);
 	return disk_transfer(fs, DISK_WRITE, DISK_FUA, journal_place(j, at) << fs->block_bits, block,
 	    fs->block_bytes);
 }
@@ -680,7 +711,7 @@ transaction_close(struct fs *fs, struct transaction *t)
 	if (fs->super_buffer->running == t)
 		fs->super_home = *fs->super;
 	if (part_forgotten(t) != 0) {
-		free(next);
+		transaction_free(fs, next);
 		return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < t->buffers; i++) {
@@ -801,10 +832,8 @@ transaction_finish(struct fs *fs, struct transaction *t)
 		checkpoint_add(fs, t, b);
 		buffer_put(fs, b);
 	}
-	t->buffers = t->live = 0;
-	free(t->buffer);
-	t->buffer = NULL;
-	t->buffer_room = 0;
+	t->live = 0;
+	buffers_free(fs, t);
 	forget_buffers(fs, t);
 	blocks_committed(fs, t);
 	t->state = T_COMMITTED;
@@ -958,7 +987,7 @@ checkpoint_advance(struct fs *fs)
 		j->oldest = t->next;
 		if (j->oldest == NULL)
 			j->newest = NULL;
-		transaction_free(t);
+		transaction_free(fs, t);
 	}
 	j->tail = start;
 	fiber_wake_all(&j->start_waiters);
@@ -1124,10 +1153,11 @@ journal_free(struct fs *fs)
 
 	while ((t = j->oldest) != NULL) {
 		j->oldest = t->next;
-		transaction_free(t);
+		transaction_free(fs, t);
 	}
-	transaction_free(j->committing);
-	transaction_free(j->running);
+	transaction_free(fs, j->committing);
+	transaction_free(fs, j->running);
+	free(j->spare);
 	free(j->stage);
 	free(j->piece);
 	memset(j, 0, sizeof *j);

@@ -56,6 +56,24 @@ make_stable(struct fs *fs, uint64_t transaction, uint64_t written)
 	return error == 0 || error == -EIO ? error : -EIO;
 }
 
+static int
+inode_make_stable(const struct inode *inode, uint32_t flags)
+{
+	return make_stable(inode->fs, (flags & FS_DATASYNC) != 0 ? inode->data_transaction :
+	    inode->transaction, inode->written);
+}
+
+static int64_t
+op_write(struct inode *inode, struct fs_job *job)
+{
+	int64_t result = data_write(inode, job);
+	int error = 0;
+
+	if (result >= 0 && (job->request.flags & FS_STABLE) != 0)
+		error = inode_make_stable(inode, job->request.flags);
+	return error != 0 ? error : result;
+}
+
 static int64_t
 op_sync(struct fs *fs)
 {
@@ -330,14 +348,13 @@ inode_op(struct inode *inode, struct fs_job *job)
 		inode->holds = 1;
 		return 0;
 	case FS_FSYNC:
-		return make_stable(inode->fs, (r->flags & FS_DATASYNC) != 0 ? inode->data_transaction :
-		    inode->transaction, inode->written);
+		return inode_make_stable(inode, r->flags);
 	case FS_READLINK:
 		return op_readlink(inode, job);
 	case FS_READ:
 		return file ? data_read(inode, job) : -EINVAL;
 	case FS_WRITE:
-		return file ? data_write(inode, job) : -EINVAL;
+		return file ? op_write(inode, job) : -EINVAL;
 	case FS_FALLOCATE:
 		return file ? data_fallocate(inode, job) : -ENODEV;
 	case FS_SEEK:

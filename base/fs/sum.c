@@ -126,6 +126,51 @@ crc32c(uint32_t crc, const void *bytes, size_t count)
 	return crc;
 }
 
+/* What `count` zeroes make of a sum: it is linear in the sum, so each half byte of it has a table. */
+static struct {
+	size_t count;
+	uint32_t table[8][16];
+} zeroes;
+
+static void
+zeroes_prepare(size_t count)
+{
+	static const uint64_t none[32];
+	uint32_t bit[32];
+
+	for (unsigned b = 0; b < 32; b++) {
+		bit[b] = 1u << b;
+		for (size_t left = count, n; left > 0; left -= n) {
+			n = left < sizeof none ? left : sizeof none;
+			bit[b] = crc32c(bit[b], none, n);
+		}
+	}
+	for (unsigned half = 0; half < 8; half++)
+		for (unsigned v = 0; v < 16; v++) {
+			uint32_t sum = 0;
+
+			for (unsigned b = 0; b < 4; b++)
+				sum ^= (v >> b & 1) != 0 ? bit[4 * half + b] : 0;
+			zeroes.table[half][v] = sum;
+		}
+	zeroes.count = count;
+}
+
+uint32_t
+crc32c_padded(uint32_t crc, const void *bytes, size_t used, size_t count)
+{
+	uint32_t sum = 0;
+
+	crc = crc32c(crc, bytes, used);
+	if (count == used)
+		return crc;
+	if (zeroes.count != count - used)
+		zeroes_prepare(count - used);
+	for (unsigned half = 0; half < 8; half++)
+		sum ^= zeroes.table[half][crc >> 4 * half & 15];
+	return sum;
+}
+
 uint16_t
 crc16(uint16_t crc, const void *bytes, size_t count)
 {

@@ -240,9 +240,10 @@ write_describe(struct disk_node *n, struct fs_request *q)
 	q->now = (struct fs_time){ .seconds = i->ctime.tv_sec, .nanoseconds = (uint32_t)i->ctime.tv_nsec };
 }
 
-/* Send one FS_WRITE for the dirty pages around index; NULL: there were none. */
+/* Send one FS_WRITE for the dirty pages around index; NULL: there were none.  stable: FS_STABLE, and what
+ * goes with it, if that is all there is to write. */
 static struct disk_call *
-write_start(struct disk *d, struct disk_node *n, uint64_t index)
+write_start(struct disk *d, struct disk_node *n, uint64_t index, uint32_t stable)
 {
 	struct disk_call *k = disk_call_begin(d->client, FS_WRITE);
 	bool shared = false;
@@ -259,6 +260,11 @@ write_start(struct disk *d, struct disk_node *n, uint64_t index)
 	tail_clear(k, READ_ONCE(n->inode->size));
 	write_describe(n, k->request);
 	k->mapping = &n->mapping;
+	if (stable != 0 && READ_ONCE(n->dirty_count) == 0) {
+		k->request->flags = stable;
+		/* before it is sent: what is written after that is not in it */
+		WRITE_ONCE(n->unsynced, false);
+	}
 	disk_call_start(k);
 	return k;
 }
@@ -292,9 +298,11 @@ write_finish(struct disk *d, struct disk_node *n, struct disk_call *k)
 			WRITE_ONCE(n->server.size, k->answer.attributes.size);
 		if (k->request->size > n->server.size)
 			WRITE_ONCE(n->server.size, k->request->size);
-		WRITE_ONCE(n->unsynced, true);
+		if (k->request->flags == 0)
+			WRITE_ONCE(n->unsynced, true);
 		disk_hold(n);
 	} else {
+		WRITE_ONCE(n->unsynced, true);
 		disk_error(n, r);
 		disk_node_blocks(n);
 	}
@@ -312,8 +320,8 @@ write_finish(struct disk *d, struct disk_node *n, struct disk_call *k)
 }
 
 /* What was dirty when we came; who dirties on and on is not waited for. */
-long
-disk_flush_locked(struct disk_node *n)
+static long
+flush_locked(struct disk_node *n, uint32_t stable)
 {
 	struct disk *d = disk_of(n->inode->sb);
 	struct disk_call *sent[IN_FLIGHT];
@@ -328,7 +336,7 @@ disk_flush_locked(struct disk_node *n)
 			break;
 		if (tail - head == IN_FLIGHT)
 			write_finish(d, n, sent[head++ % IN_FLIGHT]);
-		k = write_start(d, n, index);
+		k = write_start(d, n, index, tail == head ? stable : 0);
 		if (k == NULL) {
 			if (tail == head && first_dirty(d, n) == index && READ_ONCE(n->dirty_count) != 0)
 				break;		/* no memory for a request */
@@ -346,18 +354,22 @@ disk_flush_locked(struct disk_node *n)
 	return n->error_seq != seq ? -(long)n->error : 0;
 }
 
-long
-disk_flush_node(struct disk_node *n)
+long disk_flush_locked(struct disk_node *n) { return flush_locked(n, 0); }
+
+static long
+flush_node(struct disk_node *n, uint32_t stable)
 {
 	long r;
 
 	if (READ_ONCE(n->dirty_count) == 0 && disk_of(n->inode->sb)->writing_pages == 0)
 		return 0;
 	mutex_lock(&n->flush);
-	r = disk_flush_locked(n);
+	r = flush_locked(n, stable);
 	mutex_unlock(&n->flush);
 	return r;
 }
+
+long disk_flush_node(struct disk_node *n) { return flush_node(n, 0); }
 
 /* ---- fsync, sync ---- */
 
@@ -388,8 +400,9 @@ disk_fsync(struct file *f, bool datasync)
 	struct disk_call *k;
 	long r = 0, e;
 
+	/* A single request writes and syncs, if there is but one. */
 	if (i->mapping != NULL)
-		disk_flush_node(n);
+		flush_node(n, datasync ? FS_STABLE | FS_DATASYNC : FS_STABLE);
 	if (!datasync)
 		r = disk_push_attributes(i);
 	if (r == 0 && (READ_ONCE(n->unsynced) || !node_stable(n, c))) {

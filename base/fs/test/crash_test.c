@@ -42,6 +42,18 @@ struct promise {		/* from this record of the log on, the file must be there */
 static struct promise promises[FILES];
 static unsigned promised;
 
+/* In place, by requests that are stable when they are answered; other bytes than before. */
+static void
+overwrite_stable(struct rig *rig, struct ref file, size_t bytes, unsigned seed)
+{
+	pattern(data, bytes, seed + 1);
+	CHECK(rig_write(rig, file, 0, data, bytes) >= 0);
+	rig->write_flags = seed % 4 == 3 ? FS_STABLE | FS_DATASYNC : FS_STABLE;
+	pattern(data, bytes, seed);
+	CHECK(rig_write(rig, file, 0, data, bytes) >= 0);
+	rig->write_flags = 0;
+}
+
 static void
 workload(struct rig *rig)
 {
@@ -54,7 +66,7 @@ workload(struct rig *rig)
 
 		sprintf(name, "temporary%u", i);
 		rig_create(rig, dir, name, 0100644, NULL, &file);
-		pattern(data, bytes, i);
+		pattern(data, bytes, i % 2 == 1 ? i + 2 : i);
 		rig_write(rig, file, 0, data, bytes);
 		rig_create(rig, root, "noise", 0100644, NULL, &other);
 		rig_write(rig, other, 0, data, 30000);
@@ -68,6 +80,8 @@ workload(struct rig *rig)
 			sprintf(final, "f%u", i);
 			CHECK(rig_rename(rig, dir, name, root, final, 0) == 0);
 			CHECK(rig_fsync(rig, root) == 0);
+			if (i % 2 == 1)
+				overwrite_stable(rig, file, bytes, i);
 			promises[promised].from = rig->logged;
 			sprintf(promises[promised].path, "%s", final);
 			promises[promised].bytes = bytes;

@@ -70,6 +70,8 @@ fill(struct fs_job *job)
 		r->size = r->offset + r->length;
 		r->segments = 1;
 		r->segment[0] = (struct fs_segment){ rig_random(&rig) % 64 * 4096, (uint32_t)r->length, 0 };
+		if (r->op == FS_WRITE && rig_random(&rig) % 4 == 0)
+			r->flags = FS_STABLE | (rig_random(&rig) % 2 == 0 ? FS_DATASYNC : 0);
 		break;
 	case FS_SETATTR:
 		r->valid = FS_SET_SIZE;

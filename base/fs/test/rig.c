@@ -660,6 +660,7 @@ rig_write(struct rig *rig, struct ref inode, uint64_t offset, const void *data, 
 		abort();
 	memcpy(rig->memory, data, bytes);
 	memset(rig->memory + bytes, 0, whole - bytes);
+	job->request.flags = rig->write_flags;
 	job->request.offset = offset;
 	job->request.size = offset + bytes;
 	set_segments(rig, job, whole);

@@ -45,6 +45,7 @@ struct rig {
 	bool record;
 	struct rig_write *log;
 	uint32_t logged, log_room;
+	uint32_t write_flags;		/* of rig_write */
 	uint8_t *memory;		/* the client's window */
 	uint8_t page[FS_SLOT_BYTES];
 	struct fs *fs;

@@ -123,7 +123,8 @@ enum fs_op {
 				 * `now` ctime (mtime 0: both as they are); reserved_blocks leave the reservation:
 				 * the write uses them up first, and what it does not need is free again; answer:
 				 * bytes, attributes.  No bytes: the size alone, as after a death, when the page
-				 * that made it so is gone */
+				 * that made it so is gone.  flags: FS_STABLE, and with it FS_DATASYNC: what an
+				 * FS_FSYNC behind it would do is done before the answer */
 	FS_FALLOCATE,		/* flags: FALLOC_FL_*; offset, length */
 	FS_SEEK,		/* offset, flags: SEEK_DATA or SEEK_HOLE; result: offset */
 	FS_EXTENTS,		/* offset, length; answer.page: struct fs_extent, answer.count of them */
@@ -133,7 +134,8 @@ enum fs_op {
 	FS_REMOVEXATTR,
 };
 
-enum { FS_MOUNT_READONLY = 1, FS_MOUNT_NO_GROW = 2, FS_DATASYNC = 1, FS_RELEASE = 1 };
+enum { FS_MOUNT_READONLY = 1, FS_MOUNT_NO_GROW = 2, FS_DATASYNC = 1, FS_STABLE = 2,
+	FS_RELEASE = 1 };
 enum { FS_SET_MODE = 1, FS_SET_UID = 2, FS_SET_GID = 4, FS_SET_SIZE = 8, FS_SET_ATIME = 16,
 	FS_SET_MTIME = 32, FS_SET_CTIME = 64, FS_SET_FLAGS = 128 };
 

@@ -779,6 +779,8 @@ execute(const struct fs_request *q, struct fs_answer *r, uint8_t *page)
 			redo[q->sequence % REDO].answer = *r;
 		}
 	}
+	if (q->op == FS_WRITE && (q->flags & FS_STABLE) != 0 && r->result >= 0)
+		commit();
 }
 
 /* ---- the rings ---- */

@@ -796,6 +796,37 @@ fsynced_bytes_are_on_the_disk(void)
 	EXPECT(t_unlink("/mnt/s"), 0);
 }
 
+/* What is in one run needs no second request, and none for its times. */
+static void
+an_fsync_of_one_run_is_one_request(void)
+{
+	static const unsigned ops[] = { FS_WRITE, FS_FSYNC, FS_SETATTR, FS_SYNC };
+	uint64_t before[256];
+	struct stat st;
+	char buf[8];
+	long fd = t_open("/mnt/one", O_RDWR | O_CREAT, 0600);
+
+	EXPECT(sys_fstat((uint64_t)fd, U(&st)), 0);
+	EXPECT(sys_write((uint64_t)fd, U("first"), 5), 5);
+	EXPECT(sys_fsync((uint64_t)fd), 0);
+	memcpy(before, server_requests, sizeof(before));
+	EXPECT(sys_pwrite64((uint64_t)fd, U("STABLE"), 6, 0), 6);
+	EXPECT(sys_fsync((uint64_t)fd), 0);
+	for (unsigned i = 0; i < 4; i++)
+		EXPECT(server_requests[ops[i]] - before[ops[i]], i == 0 ? 1 : 0);
+	EXPECT(server_peek((uint32_t)st.st_ino, 0, buf, 6), 6);
+	CHECK(memcmp(buf, "STABLE", 6) == 0);
+	/* An error is told once, and what was not stable then is with the next one. */
+	faults.fail_op = FS_WRITE;
+	faults.fail_with = -EIO;
+	faults.fail_count = 1;
+	EXPECT(sys_pwrite64((uint64_t)fd, U("broken"), 6, 0), 6);
+	EXPECT(sys_fsync((uint64_t)fd), -EIO);
+	EXPECT(sys_fsync((uint64_t)fd), 0);
+	sys_close((uint64_t)fd);
+	EXPECT(t_unlink("/mnt/one"), 0);
+}
+
 /* More than the pool holds: clean pages go, dirty ones are written. */
 static void
 more_than_the_memory_can_be_written_and_read(void)
@@ -1122,7 +1153,7 @@ static const struct { const char *name; void (*run)(void); enum wants wants; } t
 	INSIDE(files_without_names_live_until_they_are_closed), TEST(listings_go_on_after_names_went),
 	TEST(what_was_listed_is_kept), TEST(places_in_a_listing_stay), TEST(listings_agree_whatever_happens_in_between),
 	TEST(what_is_kept_of_directories_is_bounded),
-	TEST(attributes_are_kept), TEST(a_read_only_mount_stays_so), INSIDE(fsynced_bytes_are_on_the_disk),
+	TEST(attributes_are_kept), TEST(a_read_only_mount_stays_so), INSIDE(fsynced_bytes_are_on_the_disk), INSIDE(an_fsync_of_one_run_is_one_request),
 	TEST(more_than_the_memory_can_be_written_and_read), DEATHS(a_death_at_every_step_is_not_seen),
 	DEATHS(two_deaths_in_a_row_are_not_seen), DEATHS(umount_is_done_whenever_the_server_dies),
 	DEATHS(a_size_outlives_the_page_that_made_it), DEATHS(a_time_outlives_a_write_told_again), TEST(a_model_agrees_whatever_the_server_does),
