@@ -108,7 +108,7 @@ block_io(efi_handle handle)
 	return io;
 }
 
-static struct efi_block_io *
+static efi_handle
 own_disk(efi_handle image)
 {
 	static uint8_t copy[PATH_LIMIT];
@@ -125,7 +125,30 @@ own_disk(efi_handle image)
 	if (efi->boot->locate_device_path(&block_io_guid, &rest, &handle) != EFI_SUCCESS ||
 	    rest[0] != PATH_END)
 		return NULL;
-	return block_io(handle);
+	return handle;
+}
+
+/* The PCI function that the disk hangs on.  Firmware without such functions does not know. */
+static uint32_t
+device_of(efi_handle disk)
+{
+	static const struct efi_guid pci_io_guid = EFI_PCI_IO_GUID;
+	uint64_t segment, bus, device, function;
+	efi_handle handle = NULL;
+	void *path = NULL, *any = NULL, *pci = NULL;
+	const uint8_t *rest;
+
+	if (efi->boot->handle_protocol(disk, &device_path_guid, &path) != EFI_SUCCESS ||
+	    efi->boot->locate_protocol(&pci_io_guid, NULL, &any) != EFI_SUCCESS)
+		return BOOT_DEVICE_UNKNOWN;
+	rest = path;
+	if (efi->boot->locate_device_path(&pci_io_guid, &rest, &handle) != EFI_SUCCESS ||
+	    efi->boot->handle_protocol(handle, &pci_io_guid, &pci) != EFI_SUCCESS)
+		return BOOT_DEVICE_OTHER;
+	if (((struct efi_pci_io *)pci)->get_location(pci, &segment, &bus, &device, &function) != EFI_SUCCESS ||
+	    segment > 0x7fff || bus > 255 || device > 31 || function > 7)
+		return BOOT_DEVICE_UNKNOWN;
+	return BOOT_DEVICE_PCI | (uint32_t)(segment << 16 | bus << 8 | device << 3 | function);
 }
 
 /* ---- its partitions ------------------------------------------------------ */
@@ -161,12 +184,16 @@ find_partition(const struct disk *disk, const uint8_t *entries, uint8_t type,
 
 /* The partition table, or its copy at the end of the disk. */
 static bool
-disk_use(struct disk *disk, struct efi_block_io *io, struct complaint *why)
+disk_use(struct disk *disk, efi_handle handle, struct complaint *why)
 {
+	struct efi_block_io *io = block_io(handle);
 	uint8_t *entries = NULL;
 	struct complaint second;
 
+	if (io == NULL)
+		return complain(why, "the disk cannot be read");
 	disk->io = io;
+	disk->device = device_of(handle);
 	disk->block_size = io->media->block_size;
 	if (!io->media->present || disk->block_size < 512 || disk->block_size > 4096)
 		return complain(why, "the disk is not there or has blocks of %u bytes",
@@ -210,7 +237,7 @@ any_disk(struct disk *disk)
 	for (uint64_t i = 0; i < count; i++) {
 		struct efi_block_io *io = block_io(handles[i]);
 
-		if (io != NULL && !io->media->logical_partition && disk_use(disk, io, &why))
+		if (io != NULL && !io->media->logical_partition && disk_use(disk, handles[i], &why))
 			return true;
 	}
 	return false;
@@ -219,10 +246,10 @@ any_disk(struct disk *disk)
 void
 disk_open(struct disk *disk, efi_handle image)
 {
-	struct efi_block_io *io = own_disk(image);
+	efi_handle own = own_disk(image);
 	struct complaint why;
 
-	if (io == NULL) {
+	if (own == NULL) {
 		if (any_disk(disk))
 			return;
 		connect_all();
@@ -230,6 +257,6 @@ disk_open(struct disk *disk, efi_handle image)
 			stop("the loader was not started from a disk, and no disk has slots");
 		return;
 	}
-	if (!disk_use(disk, io, &why))
+	if (!disk_use(disk, own, &why))
 		stop("%s", why.text);
 }

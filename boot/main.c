@@ -133,6 +133,7 @@ efi_main(efi_handle image, struct efi_system_table *system)
 	load_slot(&disk, info, &loaded);
 	memcpy(info->cmdline, loaded.header.cmdline, sizeof(info->cmdline));
 	memcpy(info->root_part_guid, loaded.header.root_part_guid, sizeof(info->root_part_guid));
+	info->init.boot_device = disk.device;
 	memcpy(info->boot_disk_guid, disk.gpt.disk_guid, sizeof(info->boot_disk_guid));
 	read_wall_time(info);
 	read_seed(info);

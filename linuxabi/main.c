@@ -79,7 +79,7 @@ static void
 start_first_program(void)
 {
 	static const char *const places[] = { "/sbin/init", "/bin/init", "/bin/sh" };
-	char buf[WORLD_CMDLINE];
+	static char buf[WORLD_CMDLINE];		/* the program's task reads it when we are gone */
 	const char *named = argument("init=", buf);
 
 	boot_stages_end();

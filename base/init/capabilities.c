@@ -203,6 +203,8 @@ name_authority(struct capability *r, const struct component *c, uint64_t badge)
 			name_it(r, CAPABILITY_KILL, tessera.conf.component[a->target].name, "", c->conf->line);
 		else if (a->request == REQUEST_LIST)
 			name_it(r, CAPABILITY_LIST, "init", "ask", c->conf->line);
+		else if (a->request == REQUEST_HEALTHY)
+			name_it(r, CAPABILITY_HEALTH, "init", "", c->conf->line);
 		else
 			name_it(r, CAPABILITY_POWER, "init", a->request == REQUEST_RESET ? "reset" : "power-off",
 			    c->conf->line);

@@ -236,6 +236,7 @@ prepare_uart(struct component *c)
 	return e;
 }
 
+/* A bit of init's Notification that only c can set; target: of REQUEST_KILL. */
 static enum error
 prepare_authority(struct component *c, enum request request, int target)
 {
@@ -259,6 +260,8 @@ prepare_authorities(struct component *c)
 		e = prepare_authority(c, REQUEST_RESET, 0);
 	if (c->conf->capabilities && e == OK)
 		e = prepare_authority(c, REQUEST_LIST, 0);
+	if (c->conf->health_ns != 0 && e == OK)
+		e = prepare_authority(c, REQUEST_HEALTHY, 0);
 	for (unsigned i = 0; i < c->conf->kill_count && e == OK; i++)
 		e = prepare_authority(c, REQUEST_KILL, c->conf->kill[i]);
 	return e;
@@ -511,6 +514,8 @@ describe(const struct component *c, struct component_info *info)
 	info->wall_time_ticks = tessera.boot->wall_time_ticks;
 	info->random = next_random();
 	memcpy(info->root_part, tessera.boot->root_part_guid, sizeof info->root_part);
+	memcpy(info->boot_disk, tessera.boot->boot_disk_guid, sizeof info->boot_disk);
+	info->boot_elsewhere = boot_elsewhere(c);
 	memcpy(info->args, c->conf->args, sizeof info->args);
 	memcpy(info->cmdline, tessera.boot->cmdline, sizeof info->cmdline);
 	info->cmdline[sizeof info->cmdline - 1] = '\0';

@@ -464,6 +464,19 @@ word_allow(struct parser *p, struct conf_component *c)
 	return true;
 }
 
+/* health TIME, of a world */
+static bool
+word_health(struct parser *p, struct conf_component *c)
+{
+	struct line *l = &p->line;
+
+	if (!c->world)
+		return fail(p, "health", NULL, "only a world can report it");
+	if (l->count != 2 || !parse_time(l->word[1], &c->health_ns))
+		return fail(p, "health", l->word[1], "a number with us, ms or s, up to an hour");
+	return true;
+}
+
 /* restart always|on-failure|never [delay TIME] [limit COUNT/TIME] */
 static bool
 word_restart(struct parser *p, struct conf_component *c)
@@ -529,6 +542,7 @@ static const struct {
 	{ "device", word_device },
 	{ "dma", word_dma },
 	{ "allow", word_allow },
+	{ "health", word_health },
 	{ "restart", word_restart },
 	{ "args", word_args },
 	{ "hostname", word_hostname },

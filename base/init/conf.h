@@ -64,6 +64,7 @@ struct conf_component {
 	struct conf_pci pci;		/* device pci */
 	uint64_t dma;			/* bytes, a power of two; 0: none */
 	unsigned window;		/* of its lent memory, 1..7; 0: it lends none */
+	uint64_t health_ns;		/* a world, on trial: has to report health so soon; 0: nobody waits */
 	bool power;			/* may switch the machine off and reset it */
 	bool kernel_log;		/* may read the kernel's log */
 	bool memory_usage;		/* may read how much memory each component takes */

@@ -143,6 +143,21 @@ driver_for(const struct device_found *d)
 	return taker;
 }
 
+bool
+boot_here(const struct component *c)
+{
+	const struct device_found *f = &c->driver.found;
+
+	return c->driver.granted &&
+	    tessera.boot->init.boot_device == (BOOT_DEVICE_PCI | (uint32_t)f->segment << 16 | f->rid);
+}
+
+bool
+boot_elsewhere(const struct component *c)
+{
+	return c->driver.granted && tessera.boot->init.boot_device != BOOT_DEVICE_UNKNOWN && !boot_here(c);
+}
+
 /* Its interrupts, one for each vector that a driver can use. */
 static enum error
 make_vectors(struct component *c, const struct grant_stream *s)

@@ -139,7 +139,7 @@ struct channel {
 };
 
 /* What a bit of init's Notification asks for. */
-enum request { REQUEST_NONE, REQUEST_POWER_OFF, REQUEST_RESET, REQUEST_LIST, REQUEST_KILL };
+enum request { REQUEST_NONE, REQUEST_POWER_OFF, REQUEST_RESET, REQUEST_LIST, REQUEST_HEALTHY, REQUEST_KILL };
 struct authority {
 	enum request request;
 	unsigned holder;		/* index of the component */
@@ -283,6 +283,14 @@ void stays_down(struct component *c);
 void start_waiting(void);
 
 /* power.c */
+/* Did the loader take a disk of another device than this driver's, of this one?  Neither, if that is not known. */
+bool boot_elsewhere(const struct component *c);
+bool boot_here(const struct component *c);
+
+/* health.c */
+void health_reported(const struct component *c);
+uint64_t health_look(void);		/* resets if a trial's time is over; ticks of that time, 0: nobody is waited for */
+
 _Noreturn void power_down(bool reset, const char *who);
 
 #endif

@@ -151,6 +151,9 @@ do_request(const struct authority *a)
 	case REQUEST_KILL:
 		supervise_kill(a->target, a->holder);
 		break;
+	case REQUEST_HEALTHY:
+		health_reported(&tessera.component[a->holder]);
+		break;
 	case REQUEST_NONE:
 		break;
 	}
@@ -185,6 +188,7 @@ supervise(void)
 		deadline = device_deadlines();
 		deadline = earlier(deadline, supervise_restarts());
 		deadline = earlier(deadline, capabilities_deadline());
+		deadline = earlier(deadline, health_look());
 		e = sys_recv(tessera.fault_endpoint, &m, tessera.reply, deadline);
 		if (e != OK)
 			continue;	/* something is due */

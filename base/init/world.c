@@ -238,7 +238,10 @@ describe_channel(struct world_channel *to, const struct channel *ch, uint64_t ip
 	to->size = ch->conf->size;
 	to->type = ch->conf->type;
 	to->window = tessera.component[ch->conf->client].conf->window;
-	to->flags = ch->conf->type == CHANNEL_FS && is_bound(ch) ? WORLD_CHANNEL_BOUND : 0;
+	if (ch->conf->type == CHANNEL_FS && is_bound(ch))
+		to->flags = WORLD_CHANNEL_BOUND;
+	else if (ch->conf->type == CHANNEL_BLOCK && boot_here(&tessera.component[ch->conf->server]))
+		to->flags = WORLD_CHANNEL_BOOT_DEVICE;
 }
 
 /* The world is the client of one stream and one log (system.conf sees to it),
@@ -333,6 +336,8 @@ give_requests(struct component *c)
 			e = give(c, WORLD_SLOT_RESET, a->slot, RIGHT_WRITE, 0);
 		else if (a->holder == c->index && a->request == REQUEST_LIST)
 			e = give(c, WORLD_SLOT_CAPABILITIES, a->slot, RIGHT_WRITE, 0);
+		else if (a->holder == c->index && a->request == REQUEST_HEALTHY)
+			e = give(c, WORLD_SLOT_HEALTH, a->slot, RIGHT_WRITE, 0);
 	}
 	return e;
 }

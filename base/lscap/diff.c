@@ -79,6 +79,8 @@ give_world(struct grants *g, const struct conf_component *c)
 		own(g, c, "archive", "r", "init", "");
 	if (c->memory_usage)
 		own(g, c, "memory-usage", "r", "init", "");
+	if (c->health_ns != 0)
+		own(g, c, "health", "w", "init", "");
 	if (c->capabilities) {
 		own(g, c, "capabilities", "r", "init", "");
 		own(g, c, "capabilities", "w", "init", "ask");

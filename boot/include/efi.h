@@ -102,6 +102,15 @@ struct efi_boot_services {
 	    void **interface);
 };
 
+/* UEFI 2.10 §14.4, up to what is called. */
+#define EFI_PCI_IO_GUID { 0x4cf5b200, 0x68b8, 0x4ca5, { 0x9e, 0xec, 0xb2, 0x3e, 0x3f, 0x50, 0x02, 0x9a } }
+struct efi_pci_io {
+	void *poll_memory, *poll_io, *memory_read, *memory_write, *io_read, *io_write, *pci_read, *pci_write;
+	void *copy_memory, *map, *unmap, *allocate_buffer, *free_buffer, *flush;
+	efi_status (*get_location)(struct efi_pci_io *self, uint64_t *segment, uint64_t *bus, uint64_t *device,
+	    uint64_t *function);
+};
+
 struct efi_configuration_table {
 	struct efi_guid guid;
 	void *table;

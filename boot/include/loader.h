@@ -41,6 +41,7 @@ struct disk {
 	struct gpt gpt;
 	struct partition slot[SLOT_COUNT];
 	struct partition boot_state;
+	uint32_t device;		/* BOOT_DEVICE_… of tessera/bootinfo.h */
 };
 void disk_open(struct disk *disk, efi_handle image);
 bool disk_read(struct disk *disk, const struct partition *part, uint64_t offset, uint64_t size,

@@ -39,6 +39,8 @@ fact(struct facts *f, const char *word, const char *value)
 		snprintf(f->disk, sizeof(f->disk), "%.36s", value);
 	else if (strcmp(word, "root") == 0)
 		snprintf(f->root, sizeof(f->root), "%.36s", value);
+	else if (strcmp(word, "node") == 0)
+		snprintf(f->node, sizeof(f->node), "%.31s", value);
 }
 
 bool
@@ -218,7 +220,7 @@ is_the_disk(const char *path, const uint8_t guid[16])
 }
 
 enum found
-device_search(const char *text, char path[FACT_PATH], struct complaint *why)
+device_search(const struct facts *f, char path[FACT_PATH], struct complaint *why)
 {
 	char names[160] = "", candidate[FACT_PATH];
 	struct dirent *e;
@@ -226,8 +228,11 @@ device_search(const char *text, char path[FACT_PATH], struct complaint *why)
 	unsigned count = 0;
 	DIR *dir;
 
-	if (!guid_parse(guid, text, why))
+	if (!guid_parse(guid, f->disk, why))
 		return FOUND_TROUBLE;
+	snprintf(path, FACT_PATH, "/dev/%s", f->node);
+	if (f->node[0] != '\0' && is_the_disk(path, guid))
+		return FOUND;
 	dir = opendir("/sys/block");
 	if (dir == NULL) {
 		complain(why, "/sys/block: %s", strerror(errno));
@@ -248,7 +253,7 @@ device_search(const char *text, char path[FACT_PATH], struct complaint *why)
 	if (count == 1)
 		return FOUND;
 	if (count == 0) {
-		complain(why, "no disk with slots has the GUID %s, which the system was started from", text);
+		complain(why, "no disk with slots has the GUID %s, which the system was started from", f->disk);
 		return FOUND_NONE;
 	}
 	complain(why, "%s all have the GUID that the system was started from; say which with --disk", names);

@@ -8,13 +8,14 @@
 
 #include "upgrade.h"
 
-enum { FACT_GUID = 37, FACT_PATH = 512 };
+enum { FACT_GUID = 37, FACT_NODE = 32, FACT_PATH = 512 };
 
 /* /proc/tessera/slot.  Texts are empty where it does not say. */
 struct facts {
 	unsigned slot;
 	bool trial;
 	char disk[FACT_GUID], root[FACT_GUID];
+	char node[FACT_NODE];		/* name of the disk in /dev */
 };
 
 /* From a file of that form.  False with errno ENOENT: there is no such file. */
@@ -39,10 +40,11 @@ struct device {
 enum found { FOUND, FOUND_NONE, FOUND_SEVERAL, FOUND_TROUBLE };
 
 /*
- * The disk with this GUID that has slots.  *why says what was found instead, in
- * the case of FOUND_SEVERAL with the names of the disks.
+ * The disk of these facts that has slots: the node, if it has the GUID, otherwise
+ * whichever has it.  *why says what was found instead, in the case of FOUND_SEVERAL
+ * with the names of the disks.
  */
-enum found device_search(const char *guid, char path[FACT_PATH], struct complaint *why);
+enum found device_search(const struct facts *, char path[FACT_PATH], struct complaint *why);
 /*
  * Opens the areas of a disk or an image of one, for writing as well if asked;
  * nobody else who asked may have it at that time.  device_close ends it.

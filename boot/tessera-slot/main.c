@@ -96,7 +96,7 @@ session_open(struct session *s, bool writing)
 		return open_slots(s, s->options.disk, writing);
 	if (s->facts.disk[0] == '\0')
 		return complain(&why, "the system was not started from a disk; say which one is meant with --disk");
-	return device_search(s->facts.disk, path, &why) == FOUND && open_slots(s, path, writing);
+	return device_search(&s->facts, path, &why) == FOUND && open_slots(s, path, writing);
 }
 
 /* ---- status, verify ------------------------------------------------------ */
@@ -374,10 +374,29 @@ do_loader(struct session *s, const char *path)
 
 /* ---- good, boot ---------------------------------------------------------- */
 
+/* On a trial init waits for this word (system.conf `health`), and resets the machine if it does not come. */
+static bool
+report_health(const struct session *s)
+{
+	static const char word[] = "good";
+	bool good;
+	int fd;
+
+	if (!s->facts.trial)
+		return true;
+	fd = open(s->options.facts, O_WRONLY | O_CLOEXEC);
+	good = fd >= 0 && write(fd, word, sizeof(word) - 1) == (ssize_t)sizeof(word) - 1;
+	if (!good)
+		complain(&why, "%s: health could not be reported to init: %s", s->options.facts, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
 static int
 do_good(struct session *s)
 {
-	if (!session_open(s, true) || !slots_confirm(&s->slots, &why))
+	if (!session_open(s, true) || !slots_confirm(&s->slots, &why) || !report_health(s))
 		return failed();
 	say("slot %c is good", letter(s->slots.running));
 	return EXIT_SUCCESS;
@@ -434,19 +453,19 @@ settle(struct session *s)
 		say("the boot state had no valid record and was written anew");
 		break;
 	}
-	return EXIT_SUCCESS;
+	return report_health(s) ? EXIT_SUCCESS : failed();
 }
 
 static enum found
 wait_for_disk(const struct session *s, char path[FACT_PATH])
 {
 	struct timespec pause = { 0, DISK_PAUSE_MS * 1000000L };
-	enum found found = device_search(s->facts.disk, path, &why);
+	enum found found = device_search(&s->facts, path, &why);
 	unsigned tries = s->facts.trial ? DISK_TRIES_TRIAL : DISK_TRIES;
 
 	for (unsigned i = 0; i < tries && found == FOUND_NONE; i++) {
 		nanosleep(&pause, NULL);
-		found = device_search(s->facts.disk, path, &why);
+		found = device_search(&s->facts, path, &why);
 	}
 	return found;
 }

@@ -97,7 +97,7 @@ has_guid(const struct blk_dev *d, const void *guid)
 {
 	static const uint8_t none[16];
 
-	return memcmp(d->guid, guid, 16) == 0 && memcmp(guid, none, 16) != 0;
+	return memcmp(d->guid, guid, 16) == 0 && memcmp(guid, none, 16) != 0 && !boot_slot_is_copy(d->medium);
 }
 
 static struct blk_dev *

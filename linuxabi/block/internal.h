@@ -89,6 +89,10 @@ struct blk_stats {			/* disk->lock; index: read, write, discard */
 	unsigned in_flight[2];
 };
 
+struct blk_medium;
+/* A disk with the GUID of the one that the loader took, and another: boot_slot.c. */
+bool boot_slot_is_copy(const struct blk_medium *);
+
 /* ---- disks, media, devices: disk.c ---- */
 
 struct blk_dev {

@@ -67,6 +67,7 @@ void arch_timer_program(uint64_t ticks_absolute);	/* virtual timer compare; UINT
 void arch_stop_world(void) __attribute__((noreturn));	/* panic: a fault that the supervisor sees */
 void arch_power_off(void) __attribute__((noreturn));
 void arch_reset(void) __attribute__((noreturn));
+void arch_report_health(void);		/* to init: this slot works */
 void arch_dump_regs(const struct regs *);
 uint64_t arch_hwcap(void);
 uint64_t arch_hwcap2(void);

@@ -49,6 +49,17 @@ def on_esp(disk_file, name):
 	    stdout=subprocess.PIPE, env=dict(os.environ, MTOOLS_SKIP_CHECK="1")).stdout
 
 
+def impatient_conf(path):
+	"""system.conf with less time to come up on a trial."""
+	with open(path, encoding="utf-8") as f:
+		text, n = re.subn(r"^\thealth\t+300s", "\thealth\t15s", f.read(), flags=re.M)
+	check(n == 1, "system.conf does not say health 300s")
+	impatient = os.path.join(images.OUT, "impatient.conf")
+	with open(impatient, "w", encoding="utf-8") as f:
+		f.write(text)
+	return impatient
+
+
 def boot_folder():
 	"""What an upgrade is made of, and what must not come up, as /boot of the root."""
 	folder = os.path.join(images.OUT, "slots/boot")
@@ -64,10 +75,12 @@ def boot_folder():
 	shutil.copy(images.built("release", "boot/BOOTAA64.EFI"), os.path.join(folder, "BOOTAA64.efi"))
 	with open(os.path.join(folder, "hangs.elf"), "wb") as f:
 		f.write(hanging_kernel())
+	os.chmod(os.path.join(folder, "hangs.elf"), 0o755)
 	parts = images.members("release")
 	for name, broken in (("broken-conf", {"init": parts["init"], "system.conf": text}),
 	    ("broken-world", {k: v for k, v in dict(parts, linuxabi=text).items() if k != "rootfs.cpio"})):
 		shutil.move(images.bundle(name, broken), folder)
+	shutil.move(images.bundle("impatient", dict(parts, **{"system.conf": impatient_conf(parts["system.conf"])})), folder)
 	return os.path.dirname(folder)
 
 
@@ -139,6 +152,7 @@ def upgrades(start, node, **environment):
 	m.login()
 	check("slot B (trial boot) the new system" in m.output.decode(errors="replace"), "the loader does not name the slot")
 	check(m.sh("cat /proc/tessera/slot").startswith("slot B\ntrial yes"), "/proc/tessera/slot")
+	says(m, "linux: the slot on trial works")
 	check(m.sh("cat /etc/machine-id") == machine, "another machine after a start")
 	wait_for(m, "tessera-slot status", r'^B runs  good .*"the new system"')
 	status(m, r"^next start: B, then A$")
@@ -166,11 +180,11 @@ def an_upgrade_works_on_a_virtio_disk(start):
 	upgrades(start, "vda2", DISK="virtio")
 
 
-def falls_back(start, kernel, bundle, *seen, hangs=False):
+def falls_back(start, kernel, bundle, *seen, hangs=False, options=""):
 	"""Slot B with these does not come up; the system is A again, by itself or after a reset, and says so."""
 	path = disk()
 	m = boot(start, path)
-	m.sh(f"tessera-slot --label broken upgrade /boot/{kernel} /boot/{bundle}", guard=WRITE_GUARD)
+	m.sh(f"tessera-slot --label broken {options} upgrade /boot/{kernel} /boot/{bundle}", guard=WRITE_GUARD)
 	m.type("reboot")
 	m.expect("slot B (trial boot) broken", BOOT_GUARD)
 	for text in seen:
@@ -193,6 +207,12 @@ def a_system_whose_init_gives_up_falls_back(start):
 
 def a_system_without_a_linux_world_falls_back(start):
 	falls_back(start, "kernel.elf", "broken-world.bundle", "linux is down, and this slot was on trial")
+
+
+def a_system_that_hangs_falls_back_by_itself(start):
+	"""Its first program, which Linux takes as well as the loader, runs and does nothing."""
+	falls_back(start, "kernel.elf", "impatient.bundle", "linux did not say within 15 s that it works", "reset for the other slot",
+	    options='--cmdline "init=/boot/hangs.elf"')
 
 
 def a_kernel_that_hangs_falls_back_at_the_next_reset(start):
@@ -309,6 +329,40 @@ def pkg_upgrades_the_base_system_and_a_broken_one_falls_back(start):
 	m.end()
 
 
+ROOT_OFFSET = 166 << 20
+
+
+def has_file(disk_file, name):
+	"""Whether the root partition of an image has it, as debugfs sees it."""
+	output = subprocess.run(["/usr/sbin/debugfs", "-R", f"stat {name}", f"{disk_file}?offset={ROOT_OFFSET}"],
+	    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout
+	return b"Inode:" in output
+
+
+def the_root_is_that_of_the_disk_that_started(start):
+	"""Two disks of one image in one machine: the copy comes first, second, or is of the same kind."""
+	pairs = ("virtio", "nvme0n1"), ("nvme", "vda"), ("nvme", "nvme1n1")
+	for which, copy in pairs if LONG else pairs[:1]:
+		path = disk()
+		second = os.path.join(images.OUT, "slots-copy.img")
+		subprocess.run(["cp", "--sparse=always", path, second], check=True)
+		extra = {"DISK2": second} if copy != "vda" else {"QEMU_EXTRA": f"-drive if=none,id=copy,file={second},format=raw "
+		    "-device virtio-blk-pci,drive=copy,serial=copy,disable-legacy=on,iommu_platform=on"}
+		m = boot(start, path, DISK=which, **extra)
+		says(m, f'{copy}: channel disk.{copy.replace("n1", "")}: this disk is a copy of the one')
+		m.sh("echo here >/root/here && sync")
+		check(m.sh(f"test -b /dev/{copy} && echo yes") == "yes", f"/dev/{copy} is not there")
+		node = m.sh("sed -n 's/^node //p' /proc/tessera/slot")
+		status(m, f"^disk /dev/{node},", r"^A runs  good")
+		check(node == {"nvme": "nvme0n1", "virtio": "vda"}[which], f"/proc/tessera/slot says node {node}")
+		part = "/dev/" + copy + ("p5" if "nvme" in copy else "5")
+		m.sh(f"mount {part} /mnt && echo there >/mnt/root/there && umount /mnt")
+		m.type("poweroff")
+		m.end()
+		check(has_file(path, "/root/here") and not has_file(second, "/root/here"), f"{which}: the other disk was written")
+		check(has_file(second, "/root/there") and not has_file(path, "/root/there"), f"{which}: the root was mounted twice")
+
+
 def host_keys_are_made_once(start):
 	"""Where dropbear is installed, at its first start."""
 	subprocess.run([os.path.join(TOP, "ports/build"), "dropbear"], check=True, stdout=subprocess.DEVNULL)
@@ -326,8 +380,8 @@ def host_keys_are_made_once(start):
 	m.end()
 
 
-TESTS = [an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back]
+TESTS = [an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back, the_root_is_that_of_the_disk_that_started]
 if LONG:
 	TESTS += [an_upgrade_works_on_a_virtio_disk, pkg_upgrades_the_base_system_and_a_broken_one_falls_back, host_keys_are_made_once, a_system_whose_init_gives_up_falls_back, a_system_without_a_linux_world_falls_back,
-	    a_kernel_that_hangs_falls_back_at_the_next_reset, a_power_cut_while_a_slot_is_written_leaves_a_system,
+	    a_system_that_hangs_falls_back_by_itself, a_kernel_that_hangs_falls_back_at_the_next_reset, a_power_cut_while_a_slot_is_written_leaves_a_system,
 	    a_power_cut_while_the_loader_is_written_leaves_one]

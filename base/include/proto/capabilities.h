@@ -53,6 +53,7 @@ enum capability_purpose {
 	CAPABILITY_SELF,	/* its own CSpace */
 	CAPABILITY_TIME,	/* its SchedContext, to read */
 	CAPABILITY_VCPU,	/* Notifications of its own VCPUs */
+	CAPABILITY_HEALTH,	/* say that the slot on trial works */
 	CAPABILITY_PURPOSES
 };
 
@@ -60,7 +61,7 @@ enum capability_purpose {
 #define CAPABILITY_NAMES { \
 	"unknown", "memory", "supervisor", "bell", "ring", "channel", "registers", "config", \
 	"interrupt", "device", "reach", "dma", "loan", "kernel-log", "memory-usage", "capabilities", \
-	"archive", "keep", "power", "kill", "self", "time", "vcpu" }
+	"archive", "keep", "power", "kill", "self", "time", "vcpu", "health" }
 #define CAPABILITY_PLACES { "held", "seen", "lent" }
 /* In the order of enum object_type. */
 #define CAPABILITY_TYPES { \

@@ -184,6 +184,9 @@ struct component_info {
 	uint64_t usage;			/* struct memory_usage (proto/usage.h), its own, to be written */
 	uint32_t was_killed;		/* 1: somebody with the authority ended the last life, not a fault of its own */
 	uint32_t cpu_features;		/* COMPONENT_CPU_*: what all CPUs have beyond ARMv8.0 */
+	uint8_t boot_disk[16];		/* GUID of the disk that the loader took; zeros: from none */
+	uint32_t boot_elsewhere;	/* 1: the loader took a disk of another device than this driver's */
+	uint32_t reserved;
 };
 _Static_assert(sizeof(struct component_info) <= 4096, "one page");
 

@@ -31,6 +31,7 @@ enum {
 	WORLD_SLOT_CONSOLE_BELL = 4,	/* signal: console's doorbell for the tty channel */
 	WORLD_SLOT_LOG_BELL = 5,	/* signal: console's doorbell for the log channel */
 	WORLD_SLOT_CAPABILITIES = 6,	/* Notification of init: have the list made (proto/capabilities.h) */
+	WORLD_SLOT_HEALTH = 7,		/* signal: this slot works (system.conf `health`); empty: nobody waits */
 	WORLD_SLOT_SCHED_CONTEXT = 16,	/* + VCPU number, RIGHT_READ: consumed and stolen time */
 	WORLD_SLOT_VCPU_SIGNAL = 48,	/* + VCPU number: signal its Notification, badge WORLD_BIT_KICK */
 	WORLD_SLOT_VCPU_POLL = 80,	/* + VCPU number: poll the own Notification */
@@ -68,7 +69,10 @@ struct world_lend {
 
 /* CHANNEL_FS: its server, ->peer, reaches the part of a disk that this world names
  * (proto/block.h, BLOCK_BIND, on its channel of that disk), and nothing before. */
-enum { WORLD_CHANNEL_BOUND = 1 };
+enum {
+	WORLD_CHANNEL_BOUND = 1,
+	WORLD_CHANNEL_BOOT_DEVICE = 2,		/* a disk: the loader took one of its device */
+};
 
 /* A file system or a disk: proto/fs.h, proto/block.h; the world is the client. */
 struct world_channel {

@@ -62,6 +62,7 @@ the_normal_system_is_valid(void)
 	CHECK(component("linux")->world && component("linux")->memory_rest && component("linux")->power);
 	CHECK(component("linux")->memory_usage);
 	CHECK(component("linux")->capabilities);
+	CHECK(component("linux")->health_ns == 300000000000);
 	CHECK(component("uart")->image[1].uart == BOOT_UART_16550);
 	CHECK(component("uart")->delay_ns == 10000000 && component("uart")->limit == 50);
 	CHECK(component("devmgr")->pci_config && component("nvme0")->pci.class_code == 0x010802);
@@ -141,6 +142,9 @@ mistakes_are_named_with_their_line(void)
 		{ W "allow kernel-log\n", 5, "power, kernel-log" },
 		{ "component a\nallow memory-usage\n", 2, "memory-usage, capabilities (a world)" },
 		{ "component a\nallow capabilities\n", 2, "memory-usage, capabilities (a world)" },
+		{ "component a\nhealth 5s\n", 2, "only a world" },
+		{ W "health soon\n", 5, "up to an hour" },
+		{ W "health 2h\n", 5, "up to an hour" },
 		{ "component a\nrestart sometimes\n", 2, "always, on-failure or never" },
 		{ "component a\nrestart always delay\n", 2, "has no value" },
 		{ "component a\nrestart always limit 5\n", 2, "COUNT/TIME" },

@@ -88,7 +88,10 @@ says the_tools_agree 0 'preferred B, A good, tries 0, B trial, tries 1' \
 says mkslot_finds_the_slot_whole 0 'label "second"' \
     sh -c 'dd if=disk.img bs=1M skip=101 count=64 status=none >slot && "$MKSLOT" --show slot'
 runs B
+sed -i 's/trial no/trial yes/' facts
 says the_new_slot_is_found_good 0 'slot B ("second") came up and is good' slot boot
+says init_was_told 0 '^good' cat facts
+runs B
 says then_there_is_nothing_to_say 0 '^$' sh -c './tessera-slot --disk disk.img --facts facts boot; echo'
 says an_upgrade_to_what_runs_does_nothing 0 'slot B, which runs, has this' \
     slot upgrade kernel2.elf base.bundle

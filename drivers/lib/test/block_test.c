@@ -618,6 +618,32 @@ a_missing_partition_may_come_later(void)
 	CHECK(client.block.facts.state == BLOCK_READY && client.block.facts.blocks == 1000);
 }
 
+/* Two disks of one image: the root is that of the one which the loader took. */
+static void
+a_copy_of_the_boot_disk_is_not_the_root(void)
+{
+	for (unsigned elsewhere = 0; elsewhere < 2; elsewhere++) {
+		for (unsigned same = 0; same < 2; same++) {
+			bool copy = elsewhere != 0 && same != 0;
+
+			fresh(16);
+			make_table();
+			memcpy(test_info.channel[0].part, "root", 5);
+			test_info.root_part[0] = 0xaa;
+			test_info.boot_elsewhere = elsewhere;
+			memcpy(test_info.boot_disk, disk + 512 + 56, 16);
+			test_info.boot_disk[15] ^= (uint8_t)!same;
+			client.stop_at = 0;
+			CHECK(driver_birth());
+			client_birth();
+			pass(20);
+			CHECK(client.block.facts.state == (copy ? BLOCK_NO_MEDIUM : BLOCK_READY));
+			CHECK(logged("is a copy of the one that the system was started from") == copy);
+		}
+	}
+	test_info.boot_elsewhere = 0;
+}
+
 static void
 several_channels_share_a_disk(void)
 {
@@ -868,6 +894,7 @@ main(void)
 	RUN(a_medium_goes_during_traffic);
 	RUN(a_partition_is_a_channel_with_bounds);
 	RUN(a_missing_partition_may_come_later);
+	RUN(a_copy_of_the_boot_disk_is_not_the_root);
 	RUN(several_channels_share_a_disk);
 	RUN(bounds_are_what_the_disks_client_says);
 	RUN(bounds_outlive_the_server_and_end_with_who_gave_them);

@@ -148,10 +148,18 @@ struct boot_segment {
 	uint32_t flags;			/* ELF PF_X 1, PF_W 2, PF_R 4 */
 	uint32_t reserved;
 };
+/*
+ * The device whose disk the loader took.  It stands among init's facts because the record of
+ * this version has its size: an older loader left 0 there, which is what it knew.
+ */
+#define BOOT_DEVICE_UNKNOWN	0u
+#define BOOT_DEVICE_OTHER	1u		/* no PCI function */
+#define BOOT_DEVICE_PCI		0x80000000u	/* | segment << 16 | bus << 8 | device << 3 | function */
+
 struct boot_init {
 	uint64_t entry;
 	uint32_t segment_count;
-	uint32_t reserved;
+	uint32_t boot_device;		/* BOOT_DEVICE_… */
 	struct boot_segment segment[BOOT_MAX_SEGMENTS];
 };
 

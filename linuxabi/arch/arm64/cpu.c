@@ -172,6 +172,7 @@ end_world(uint32_t slot)
 
 void arch_power_off(void) { end_world(WORLD_SLOT_POWER); }
 void arch_reset(void) { end_world(WORLD_SLOT_RESET); }
+void arch_report_health(void) { hyp_signal(WORLD_SLOT_HEALTH); }
 
 void hyp_signal(uint32_t slot) { (void)sys_signal(slot); }
 void hyp_yield(void) { (void)sys_yield(); }
