@@ -7,7 +7,9 @@
 set -eu
 PORTS=$(cd "$(dirname "$0")" && pwd)
 TOP=$(dirname "$PORTS")
-OUT=${PORTS_OUT:-$TOP/build/ports}
+# On the running system, as /usr/ports, there is no build/ beside it.
+case $TOP in /usr) OUT=/var/cache/ports ;; *) OUT=$TOP/build/ports ;; esac
+OUT=${PORTS_OUT:-$OUT}
 CACHE=${TESSERA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tessera}
 TRIPLET=aarch64-linux-musl
 export LC_ALL=C TZ=UTC
@@ -33,7 +35,8 @@ recipe()
 	[ -n "$version" ] || die "$1: recipe has no version"
 	case $style in
 	custom | configure | cmake | make) ;;
-	*) die "$1: style=$style: there are configure, cmake, make and custom" ;;
+	*) [ -f "$PORTS/styles/$style.sh" ] ||
+	    die "$1: style=$style: there are configure, cmake, make, custom and those of ports/styles" ;;
 	esac
 	# Every program needs the C library, so it is no news.
 	[ "$toolchain" = none ] || makedepends="$toolchain $makedepends"
