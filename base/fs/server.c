@@ -236,6 +236,19 @@ step_new_client(struct server *s)
 	s->bell = true;
 }
 
+/* What another client sent is over: nothing is taken of it any more, and nothing in progress. */
+static void
+step_quiet(struct server *s)
+{
+	struct fs_channel *ch = s->channel;
+	uint32_t epoch = load(&ch->client_epoch);
+
+	if (s->active != 0 || !client_is_new(s) || load(&ch->client_epoch_quiet) == epoch)
+		return;
+	/* release: what the device did to the client's memory comes before it is somebody else's */
+	store(&ch->client_epoch_quiet, epoch);
+}
+
 /* ---- slots --------------------------------------------------------------------------------------- */
 
 static void
@@ -410,6 +423,7 @@ server_step(struct server *s)
 	int64_t next = FS_NEVER;
 	bool more;
 
+	step_quiet(s);
 	if (s->fs == NULL)
 		return FS_NEVER;
 	do {
@@ -426,6 +440,7 @@ server_step(struct server *s)
 		if (s->own_done)
 			more = true;
 	} while (more);
+	step_quiet(s);
 	return next;
 }
 

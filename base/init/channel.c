@@ -247,17 +247,43 @@ channels_drained(void)
 	return true;
 }
 
-/* A block channel of this client whose server runs, or is about to again: then its device may
- * still have the last one's commands. */
-static struct block_channel *
-block_client(const struct channel *ch, const struct component *c)
+/*
+ * A channel through which this client names memory of its own to devices, and whose server has not
+ * ended for good: its device may still have the last one's commands.
+ */
+static bool
+names_memory(const struct channel *ch, const struct component *c)
 {
-	const struct component *server;
+	enum component_state state = channel_end(ch->conf->server)->state;
 
-	if (ch->conf->type != CHANNEL_BLOCK || ch->conf->client != (int)c->index || ch->address == NULL)
-		return NULL;
-	server = channel_end(ch->conf->server);
-	return server->state == STATE_RUNNING || server->state == STATE_WAITING ? ch->address : NULL;
+	if (ch->conf->client != (int)c->index || ch->address == NULL ||
+	    (ch->conf->type != CHANNEL_BLOCK && ch->conf->type != CHANNEL_FS))
+		return false;
+	return state == STATE_RUNNING || state == STATE_WAITING || state == STATE_STOPPING;
+}
+
+static volatile uint32_t *
+epoch_of(const struct channel *ch)
+{
+	if (ch->conf->type == CHANNEL_BLOCK)
+		return &((struct block_channel *)ch->address)->client_epoch;
+	return &((struct fs_channel *)ch->address)->client_epoch;
+}
+
+/* Up to which client's life the server is through with its memory. */
+static const volatile uint32_t *
+epoch_left(const struct channel *ch)
+{
+	if (ch->conf->type == CHANNEL_BLOCK)
+		return &((struct block_channel *)ch->address)->client_epoch_seen;
+	return &((struct fs_channel *)ch->address)->client_epoch_quiet;
+}
+
+static bool
+is_withdrawn(const struct channel *ch, const struct component *c)
+{
+	/* acquire: what the device did to the memory comes before it is somebody else's */
+	return !names_memory(ch, c) || __atomic_load_n(epoch_left(ch), __ATOMIC_ACQUIRE) == *epoch_of(ch);
 }
 
 void
@@ -265,11 +291,10 @@ channels_withdraw(const struct component *c)
 {
 	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
 		const struct channel *ch = &tessera.channel[i];
-		struct block_channel *b = block_client(ch, c);
 
-		if (b == NULL)
+		if (!names_memory(ch, c))
 			continue;
-		__atomic_store_n(&b->client_epoch, b->client_epoch + 1, __ATOMIC_RELEASE);
+		__atomic_store_n(epoch_of(ch), *epoch_of(ch) + 1, __ATOMIC_RELEASE);
 		sys_signal(channel_end(ch->conf->server)->bell_peer);
 	}
 }
@@ -277,12 +302,14 @@ channels_withdraw(const struct component *c)
 bool
 channels_withdrawn(const struct component *c)
 {
-	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
-		const struct block_channel *b = block_client(&tessera.channel[i], c);
+	return channels_holder(c) == NULL;
+}
 
-		/* acquire: what the device did to the memory comes before it is somebody else's */
-		if (b != NULL && __atomic_load_n(&b->client_epoch_seen, __ATOMIC_ACQUIRE) != b->client_epoch)
-			return false;
-	}
-	return true;
+struct component *
+channels_holder(const struct component *c)
+{
+	for (unsigned i = 0; i < tessera.conf.channel_count; i++)
+		if (!is_withdrawn(&tessera.channel[i], c))
+			return channel_end(tessera.channel[i].conf->server);
+	return NULL;
 }

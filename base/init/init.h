@@ -57,7 +57,7 @@ enum component_state {
 	STATE_ABSENT,		/* not on this machine, or could not be built */
 	STATE_BUILT,		/* not started yet */
 	STATE_RUNNING,
-	STATE_STOPPING,		/* suspended; devices may still be at its memory, until restart_ns at most */
+	STATE_STOPPING,		/* suspended; devices may still be at its memory; from restart_ns on who does not let go of it is ended */
 	STATE_WAITING,		/* to be built again at restart_ns */
 	STATE_ENDED,		/* as its policy wants it */
 };
@@ -214,12 +214,14 @@ enum error channels_give(struct component *c, struct component_info *info, uint3
 void channel_write_header(const struct channel *ch);
 bool channels_drained(void);
 /*
- * A component that lends memory has ended: have its block servers drop what it sent (block.h,
+ * A component that lends memory has ended: have its block and file servers drop what it sent (block.h,
  * Deaths), and ask whether devices are through with it.  Only then its memory may be anything else:
  * a write that is under way would put the next owner's bytes, or zeros, on the disk.
  */
 void channels_withdraw(const struct component *c);
 bool channels_withdrawn(const struct component *c);
+/* A server that has not said so; NULL: all have. */
+struct component *channels_holder(const struct component *c);
 struct component *channel_end(int index);
 
 /* component.c */

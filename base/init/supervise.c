@@ -13,7 +13,7 @@
  */
 static const uint64_t BADGE_MESSAGE = 1ULL << 63;
 
-static const uint64_t STOP_LIMIT_NS = 1000000000;	/* a driver that does not answer */
+static const uint64_t STOP_LIMIT_NS = 1000000000;	/* for a driver or file server to answer */
 static const uint64_t STOP_STEP_NS = 200000;
 
 uint64_t
@@ -263,14 +263,22 @@ component_ended(struct component *c, enum ending ending)
 static uint64_t
 stopping_look(struct component *c, uint64_t now)
 {
-	bool withdrawn = channels_withdrawn(c);
+	struct component *holder = channels_holder(c);
 
-	if (!withdrawn && now < c->restart_ns)
-		return now + STOP_STEP_NS;
-	if (!withdrawn)
-		say(LOG_WARNING "%s: its disk drivers do not say that they are through with its memory", c->conf->name);
-	component_gone(c);
-	return UINT64_MAX;
+	if (holder == NULL) {
+		component_gone(c);
+		return UINT64_MAX;
+	}
+	if (now >= c->restart_ns) {
+		/* A driver's end stops its device; a file server's waits for its own drivers. */
+		c->restart_ns = now + STOP_LIMIT_NS;
+		if (holder->state == STATE_RUNNING) {
+			say(LOG_WARNING "%s: does not let go of the memory of %s: it is ended", holder->conf->name,
+			    c->conf->name);
+			component_ended(holder, ENDED_FAILED);
+		}
+	}
+	return now + STOP_STEP_NS;
 }
 
 /* ---- what arrives ------------------------------------------------------- */

@@ -232,6 +232,23 @@ def killing_the_file_server_as_it_recovers_loses_nothing(start):
 	compile_under_kills(start, "fs", 200 if LONG else 40, pace="chaos-late")
 
 
+def a_world_killed_over_and_over_harms_no_file(start):
+	"""
+	Its memory is another one's at once: no write of the old life may be on its way then, and a file server
+	or driver that is slow to say so would be ended.
+	"""
+	kills = 40 if LONG else 8
+	path = writable(f"chaos chaos-slow chaos-linux chaos-{kills}")
+	m = start(path, CPUS=4, SNAPSHOT=0)
+	m.expect(f"chaos: {kills} kills", guard=BOOT_GUARD + 10 * kills)
+	m.send("\r")
+	m.login()
+	on_disk(m)
+	was_killed(m, "linux", kills)
+	check(m.sh("echo after > /root/after && sync && cat /root/after") == "after", "the last life")
+	end(m, path)
+
+
 def compilers_survive_a_disk_driver(start):
 	compile_under_kills(start, "nvme0", 100)
 
@@ -250,6 +267,7 @@ TESTS = [
 	killing_the_disk_driver_loses_nothing, killing_the_file_server_loses_nothing, killing_devmgr_loses_nothing,
 	killing_the_virtio_driver_loses_nothing, killing_the_file_server_over_an_sd_card_loses_nothing,
 	killing_the_sd_driver_loses_nothing, killing_the_file_server_as_it_recovers_loses_nothing,
+	a_world_killed_over_and_over_harms_no_file,
 ]
 if LONG:		# minutes to build
 	TESTS.append(an_sd_card_alone_starts_the_system)

@@ -214,6 +214,61 @@ requests_are_answered(void)
 	end();
 }
 
+/* Until then its memory must not become anybody else's. */
+static void
+an_old_client_is_quiet_when_no_write_of_it_is_at_the_disk(void)
+{
+	struct ref root, file;
+	struct fs_request *r;
+
+	begin();
+	root = client_begin();
+	CHECK(channel->client_epoch_quiet == channel->client_epoch);
+	r = fill(3, FS_CREATE, root);
+	r->mode = 0100644;
+	r->sequence = ++next_sequence;
+	strcpy((char *)channel->page[3], "a");
+	CHECK(ask(3) == 0);
+	file = answered(3);
+	for (unsigned i = 0; i < 2; i++) {
+		r = fill(4 + i, FS_WRITE, file);
+		r->offset = i * 65536;
+		r->length = r->size = 4096;
+		r->segments = 1;
+		r->segment[0] = (struct fs_segment){ 0, 4096, 0 };
+		r->sequence = ++next_sequence;
+	}
+	post(4);
+	server_step(&server);
+	CHECK(rig.queued != 0);
+	post(5);
+	channel->client_epoch++;
+	server_step(&server);
+	/* one at the disk, and one that is not begun any more */
+	CHECK(channel->client_epoch_quiet != channel->client_epoch);
+	while (channel->client_epoch_quiet != channel->client_epoch && rig_poll(&rig.disk))
+		server_step(&server);
+	CHECK(channel->client_epoch_quiet == channel->client_epoch);
+	for (unsigned i = 0; i < rig.queued; i++)
+		for (unsigned k = 0; k < rig.queue[i]->segments; k++)
+			CHECK(rig.queue[i]->segment[k].space == DISK_OWN);
+	turn(1000);
+	CHECK(channel->client_epoch_seen == channel->client_epoch);
+	end();
+	/* without a disk there is nothing to wait for */
+	begin();
+	server_die();
+	{
+		struct fs_options o = { .clock_ns = clock_ns, .say = say, .context = &rig };
+
+		CHECK(server_begin(&server, channel, FS_CHANNEL_BYTES, &o));
+	}
+	channel->client_epoch++;
+	server_step(&server);
+	CHECK(channel->client_epoch_quiet == channel->client_epoch);
+	end();
+}
+
 static void
 nonsense_harms_nobody(void)
 {
@@ -785,6 +840,7 @@ main(void)
 {
 	seed = 1;
 	RUN(requests_are_answered);
+	RUN(an_old_client_is_quiet_when_no_write_of_it_is_at_the_disk);
 	RUN(nonsense_harms_nobody);
 	RUN(nothing_is_lost_or_done_twice);
 	RUN(a_recovery_may_die_at_any_step);

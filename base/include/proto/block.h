@@ -44,8 +44,8 @@
  * it, takes requests.head = requests.tail and answers.tail = answers.head and
  * sets client_epoch_seen; only then the new client uses the rings and its memory.
  * init counts once as well when a client has ended, and leaves its memory alone until
- * client_epoch_seen follows, a second at the longest: a write that is under way would
- * put the next owner's bytes on the disk.
+ * client_epoch_seen follows: a write that is under way would put the next owner's bytes on the
+ * disk.  A server that does not say so within a second is ended, and its device stopped.
  */
 #ifndef PROTO_BLOCK_H
 #define PROTO_BLOCK_H

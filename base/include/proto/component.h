@@ -151,7 +151,7 @@ struct component_authority {
 enum {
 	COMPONENT_MAX_CHANNELS = 20,
 	COMPONENT_MAX_DEVICES = 4,
-	COMPONENT_MAX_AUTHORITIES = 8,
+	COMPONENT_MAX_AUTHORITIES = 10,
 };
 
 struct component_info {

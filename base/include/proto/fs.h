@@ -55,7 +55,10 @@
  *
  * The client counts its lives in client_epoch; a server that sees a new one
  * drops all of the old client's requests and holds, commits, and sets
- * client_epoch_seen; then the client mounts anew.
+ * client_epoch_seen; then the client mounts anew.  client_epoch_quiet comes before: as soon
+ * as no device moves the old client's data any more, whether there is a disk or not.  init
+ * counts client_epoch once as well when a client has ended, and leaves its memory alone
+ * until that is said; a server that does not say so is ended.
  */
 #ifndef PROTO_FS_H
 #define PROTO_FS_H
@@ -246,7 +249,7 @@ struct fs_channel {			/* at offset 0 of the channel Frame */
 	volatile uint32_t block_size;
 	volatile uint32_t read_only;	/* 1: also after an error made it so */
 	volatile uint32_t disk_state;	/* enum block_state of the disk below */
-	uint32_t reserved;
+	volatile uint32_t client_epoch_quiet;	/* server's: nothing that a client before this one sent is in progress */
 	struct fs_ring requests, answers;
 	_Alignas(64) struct fs_slot slot[FS_SLOTS];
 	_Alignas(4096) uint8_t page[FS_SLOTS][FS_SLOT_BYTES];
