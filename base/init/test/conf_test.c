@@ -77,7 +77,7 @@ static void
 the_chaos_system_is_valid(void)
 {
 	CHECK(parse_files("../../system.conf", "../../test/chaos/chaos.conf"));
-	CHECK(component("chaos")->kill_count == 8 && component("chaos")->kill[0] == 0);
+	CHECK(component("chaos")->kill_count == 9 && component("chaos")->kill[0] == 0);
 	CHECK(strcmp(component("chaos")->args, "20 8000 20 400") == 0);
 }
 
