@@ -48,7 +48,8 @@ endif
 ifneq ($(ROOT_PROFILE),)
 # The base system as packages: what the slots hold, so that its next version can be installed.
 SYSTEM_REPO := build/images/repo/index.zst
-$(SYSTEM_REPO): $(BUNDLE) $(BUILD)/kernel/kernel.elf $(BUILD)/boot/BOOTAA64.EFI images/mkpackages
+$(SYSTEM_REPO): $(BUNDLE) $(BUILD)/kernel/kernel.elf $(BUILD)/boot/BOOTAA64.EFI images/mkpackages \
+	    $(shell find ports -type f ! -name '.*')
 	$(SAY) PACK '$(short)'
 	@BUILD=$(BUILD) BUNDLE=$(BUNDLE) images/mkpackages $(@D)
 

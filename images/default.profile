@@ -4,7 +4,7 @@
 # system knows all of it.  `package NAME…` installs from build/ports/repo (`make
 # packages`) with what it needs.  `repository PATTERN…` says which packages the image
 # carries in /usr/share/tessera/repo, !PATTERN which not; the last that fits counts.
-package tessera-kernel tessera-boot tessera-base
+package tessera-kernel tessera-boot tessera-base tessera-ports
 package pkg musl busybox bash less
 repository * !*-dev !*-doc !linux-headers
 package e2fsprogs dosfstools mtools

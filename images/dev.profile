@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The default system and what building on it takes, but for the compiler.
-package tessera-kernel tessera-boot tessera-base
+package tessera-kernel tessera-boot tessera-base tessera-ports
 package pkg musl busybox bash less nano toybox
 repository *
 package e2fsprogs dosfstools mtools
