@@ -4,17 +4,32 @@
  * member is the manifest, the second its signatures, then each entry of the
  * manifest in its order.  A member that is not exactly the next entry ends the
  * reading, so duplicates, strangers and paths that lead elsewhere have no way in.
+ *
+ * zstd's part is done here and not by libarchive: one decoder, with its megabytes
+ * of window, serves all packages one after another, and what it decodes goes to
+ * hash and disk from where it lies.
  */
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include "package.h"
 
-enum { SIGNATURES_MAX = 65536, BLOCK = 1 << 16 };
+enum { SIGNATURES_MAX = 65536, PACKED = 1 << 16, PLAIN = 1 << 17 };
+
+struct decoder {
+	ZSTD_DStream *z;
+	int fd;
+	bool within;		/* a frame that has not ended */
+	ZSTD_inBuffer in;
+	uint8_t packed[PACKED], plain[PLAIN];
+};
 
 struct package_file {
 	struct archive *a;
@@ -22,8 +37,85 @@ struct package_file {
 	char *where;
 	size_t next;
 	uint8_t hash[HASH_SIZE];	/* of the manifest's text */
-	uint8_t *block;			/* BLOCK bytes */
+	struct decoder *decoder;
 };
+
+/* The one that the next package takes, if no other is at work. */
+static struct decoder *spare;
+
+static struct decoder *
+decoder_take(int fd)
+{
+	struct decoder *d = spare != NULL ? spare : mem_alloc(sizeof(*d));
+
+	spare = NULL;
+	if (d->z == NULL)
+		d->z = ZSTD_createDStream();
+	d->fd = fd;
+	d->within = false;
+	d->in = (ZSTD_inBuffer){d->packed, 0, 0};
+	return d;
+}
+
+static void
+decoder_give(struct decoder *d)
+{
+	close(d->fd);
+	if (spare == NULL) {
+		spare = d;
+		return;
+	}
+	ZSTD_freeDStream(d->z);
+	free(d);
+}
+
+static la_ssize_t
+decode_failed(struct archive *a, int number, const char *why)
+{
+	archive_set_error(a, number, "%s", why);
+	return -1;
+}
+
+/* More of the file; false at its end, and errno not 0 if it cannot be read. */
+static bool
+decoder_refill(struct decoder *d)
+{
+	ssize_t n;
+
+	errno = 0;
+	do
+		n = read(d->fd, d->packed, PACKED);
+	while (n < 0 && errno == EINTR);
+	d->in = (ZSTD_inBuffer){d->packed, n > 0 ? (size_t)n : 0, 0};
+	return n > 0;
+}
+
+/* libarchive's reader: the next decoded bytes, 0 at the end. */
+static la_ssize_t
+decode(struct archive *a, void *context, const void **bytes)
+{
+	struct decoder *d = context;
+	ZSTD_outBuffer out = {d->plain, PLAIN, 0};
+
+	*bytes = d->plain;
+	while (out.pos == 0) {
+		if (d->in.pos == d->in.size && !decoder_refill(d)) {
+			if (errno != 0)
+				return decode_failed(a, errno, strerror(errno));
+			if (!d->within)
+				return 0;
+			/* What is decoded and not yet told comes without more input. */
+		}
+		size_t before = d->in.pos, left = ZSTD_decompressStream(d->z, &out, &d->in);
+
+		if (ZSTD_isError(left))
+			return decode_failed(a, EILSEQ, ZSTD_getErrorName(left));
+		if (out.pos == 0 && d->in.pos == before && d->in.pos == d->in.size && left != 0)
+			return decode_failed(a, EILSEQ, "it ends early");
+		d->within = left != 0;
+	}
+	return (la_ssize_t)out.pos;
+}
 
 static int
 broken(const struct package_file *p, struct fault *f, const char *what)
@@ -32,6 +124,18 @@ broken(const struct package_file *p, struct fault *f, const char *what)
 
 	return fault_set(f, PKG_CORRUPT, "%s is damaged (%s%s%s); fetch it again", p->where, what,
 	    why ? ": " : "", why ? why : "");
+}
+
+/* The next bytes of a member, of which so many came before: a hole is none of ours. */
+static int
+next_block(struct package_file *p, uint64_t before, const void **bytes, size_t *n)
+{
+	la_int64_t at;
+	int result = archive_read_data_block(p->a, bytes, n, &at);
+
+	if (result != ARCHIVE_OK || *n == 0)
+		return result;
+	return (uint64_t)at == before ? ARCHIVE_OK : ARCHIVE_FATAL;
 }
 
 /* A member of a fixed name, in memory. */
@@ -48,17 +152,17 @@ read_member(struct package_file *p, const char *name, size_t max, struct buffer 
 		return broken(p, f, "no package: its manifest does not come first");
 	if (archive_entry_size(e) < 0 || (uint64_t)archive_entry_size(e) > max)
 		return broken(p, f, "a manifest too large");
-	for (;;) {
-		la_ssize_t n = archive_read_data(p->a, p->block, BLOCK);
+	const void *bytes;
+	size_t n;
+	int result;
 
-		if (n < 0)
-			return broken(p, f, "manifest");
-		if (n == 0)
-			break;
-		if ((size_t)n > max - b->length)
+	while ((result = next_block(p, b->length, &bytes, &n)) == ARCHIVE_OK) {
+		if (n > max - b->length)
 			return broken(p, f, "a manifest too large");
-		buffer_add(b, p->block, (size_t)n);
+		buffer_add(b, bytes, n);
 	}
+	if (result != ARCHIVE_EOF)
+		return broken(p, f, "manifest");
 	buffer_add(b, "", 0);
 	return 0;
 }
@@ -67,14 +171,19 @@ read_member(struct package_file *p, const char *name, size_t max, struct buffer 
 static int
 read_front(struct package_file *p, struct buffer *text, struct buffer *signatures, struct fault *f)
 {
+	int fd = open(p->where, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return fault_errno(f, "cannot open %s", p->where);
+	p->decoder = decoder_take(fd);
 	p->a = archive_read_new();
-	p->block = mem_alloc(BLOCK);
 	p->next = 0;
-	if (p->a == NULL || archive_read_support_filter_zstd(p->a) != ARCHIVE_OK ||
-	    archive_read_support_format_tar(p->a) != ARCHIVE_OK)
-		return fault_set(f, PKG_FAILED, "libarchive does not read zstd and tar");
-	if (archive_read_open_filename(p->a, p->where, BLOCK) != ARCHIVE_OK)
-		return access(p->where, R_OK) != 0 ? fault_errno(f, "cannot open %s", p->where) : broken(p, f, "no package");
+	if (p->decoder->z == NULL || ZSTD_isError(ZSTD_initDStream(p->decoder->z)))
+		return fault_set(f, PKG_FAILED, "zstd has no memory");
+	if (p->a == NULL || archive_read_support_format_tar(p->a) != ARCHIVE_OK)
+		return fault_set(f, PKG_FAILED, "libarchive does not read tar");
+	if (archive_read_open(p->a, p->decoder, NULL, decode, NULL) != ARCHIVE_OK)
+		return broken(p, f, "no package");
 	int status = read_member(p, "+MANIFEST", MANIFEST_MAX, text, f);
 
 	return status ? status : read_member(p, "+SIGNATURE", SIGNATURES_MAX, signatures, f);
@@ -110,9 +219,10 @@ void
 package_rest(struct package_file *p)
 {
 	archive_read_free(p->a);
-	free(p->block);
+	if (p->decoder != NULL)
+		decoder_give(p->decoder);
 	p->a = NULL;
-	p->block = NULL;
+	p->decoder = NULL;
 }
 
 int
@@ -187,24 +297,23 @@ read_content(struct package_file *p, const struct entry *e, int fd, struct buffe
 	crypto_generichash_state state;
 	uint8_t hash[HASH_SIZE];
 	uint64_t left = e->size;
+	const void *bytes;
+	size_t n;
+	int result;
 
 	crypto_generichash_init(&state, NULL, 0, HASH_SIZE);
-	for (;;) {
-		la_ssize_t n = archive_read_data(p->a, p->block, BLOCK);
-
-		if (n < 0)
-			return broken(p, f, e->path);
-		if (n == 0)
-			break;
-		if ((uint64_t)n > left)
+	while ((result = next_block(p, e->size - left, &bytes, &n)) == ARCHIVE_OK) {
+		if (n > left)
 			return broken(p, f, "more data than the manifest says");
-		left -= (uint64_t)n;
-		crypto_generichash_update(&state, p->block, (size_t)n);
-		if (fd >= 0 && write_all(fd, p->block, (size_t)n) != 0)
+		left -= n;
+		crypto_generichash_update(&state, bytes, n);
+		if (fd >= 0 && write_all(fd, bytes, n) != 0)
 			return fault_errno(f, "cannot write the new %s", e->path);
 		if (text != NULL)
-			buffer_add(text, p->block, (size_t)n);
+			buffer_add(text, bytes, n);
 	}
+	if (result != ARCHIVE_EOF)
+		return broken(p, f, e->path);
 	crypto_generichash_final(&state, hash, HASH_SIZE);
 	if (left != 0 || memcmp(hash, e->hash, HASH_SIZE) != 0)
 		return fault_set(f, PKG_CORRUPT, "%s is damaged: the content of %s is not what was signed; fetch it again",
