@@ -496,14 +496,29 @@ dir_empty(struct inode *dir, bool *empty)
 /*
  * Cookies.  With dir_index a listing goes by hash, so that splits of blocks do
  * not make it miss or repeat an entry: 0 begins, 1 is behind ".", 2 behind "..",
- * then 3 + (hash << 16 | how many of that hash were listed).  Without, a cookie
- * is 3 + the byte where the next entry is.
+ * then behind each name 4 + (hash << 16 | 16 bits of another hash of it), so that a name's
+ * cookie is its own and stays when others of the same hash come and go.  Those for which
+ * both are the same are listed together.  Without dir_index, a cookie is 3 + the byte
+ * where the next entry is.
  */
 struct listing {
 	struct inode *dir;
 	uint8_t *to;
 	size_t room, used;
 	bool full;
+	uint64_t from;			/* hash and 16 bits: what is lower was listed before */
+	uint64_t last;			/* the same of what was listed last */
+	size_t last_used;		/* what was in use before the first of those that have `last` */
+	/* Names of one hash, which may stand in several blocks, until all are there. */
+	uint32_t hash;
+	struct same *same;
+	uint32_t count, space;
+};
+
+struct same {
+	uint32_t inode, minor;
+	uint8_t type, length;
+	char name[FS_NAME + 1];
 };
 
 static void
@@ -593,10 +608,89 @@ sort_keys(uint64_t *keys, uint64_t *spare, uint32_t n)
 	return keys;
 }
 
-/* One leaf by hash; *same counts the entries of *last that were seen. */
+static uint32_t
+minor_hash(const char *name, size_t length)
+{
+	return crc32c(~0u, name, length) & 0xffff;
+}
+
+/* A name in its order.  If the last of several with one cookie does not fit, all of them wait. */
+static void
+list_at(struct listing *l, uint64_t here, uint32_t number, uint8_t type, const char *name, size_t length)
+{
+	if (here < l->from || l->full)
+		return;
+	if (here != l->last || l->used == 0) {
+		l->last = here;
+		l->last_used = l->used;
+	}
+	list_one(l, 4 + here, number, type, name, length);
+	if (l->full && l->last_used != 0)
+		l->used = l->last_used;
+}
+
 static int
-list_leaf(struct listing *l, uint32_t block, unsigned version, uint64_t from, uint32_t *last,
-    uint32_t *same)
+same_order(const void *a, const void *b)
+{
+	const struct same *x = a, *y = b;
+
+	return x->minor != y->minor ? (x->minor < y->minor ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+static void
+same_list(struct listing *l)
+{
+	if (l->count > 1)
+		qsort(l->same, l->count, sizeof *l->same, same_order);
+	for (uint32_t i = 0; i < l->count; i++) {
+		const struct same *e = &l->same[i];
+
+		list_at(l, (uint64_t)l->hash << 16 | e->minor, e->inode, e->type, e->name, e->length);
+	}
+	l->count = 0;
+}
+
+static int
+same_add(struct listing *l, const struct ext4_dirent *e)
+{
+	struct same *s;
+
+	if (l->count == l->space) {
+		s = realloc(l->same, (l->space + 4) * 2 * sizeof *s);
+		if (s == NULL)
+			return -ENOMEM;
+		l->same = s;
+		l->space = (l->space + 4) * 2;
+	}
+	s = &l->same[l->count++];
+	s->inode = e->inode;
+	s->type = e->type;
+	s->length = e->name_len;
+	memcpy(s->name, e->name, e->name_len);
+	s->name[e->name_len] = '\0';
+	s->minor = minor_hash(s->name, s->length);
+	return 0;
+}
+
+/* The next entry in the order of hashes; alone: no other in its block has that hash, and it is neither the
+ * block's first nor last. */
+static int
+list_hash(struct listing *l, uint32_t hash, const struct ext4_dirent *e, bool alone)
+{
+	if (l->count != 0 && hash != l->hash)
+		same_list(l);
+	if (alone) {
+		list_at(l, (uint64_t)hash << 16 | minor_hash(e->name, e->name_len), e->inode, e->type, e->name,
+		    e->name_len);
+		return 0;
+	}
+	l->hash = hash;
+	return same_add(l, e);
+}
+
+/* One leaf by hash. */
+static int
+list_leaf(struct listing *l, uint32_t block, unsigned version)
 {
 	struct fs *fs = l->dir->fs;
 	uint64_t *all, *sorted;		/* hash << 32 | offset */
@@ -621,48 +715,56 @@ list_leaf(struct listing *l, uint32_t block, unsigned version, uint64_t from, ui
 		all[n++] = (uint64_t)hash << 32 | at;
 	}
 	sorted = sort_keys(all, all + most, n);
-	for (uint32_t i = 0; i < n && !l->full; i++) {
-		const struct ext4_dirent *e = entry_at(b, (uint32_t)sorted[i]);
+	for (uint32_t i = 0; i < n && !l->full && error == 0; i++) {
 		uint32_t hash = (uint32_t)(sorted[i] >> 32);
-		uint64_t here;
+		bool alone = i > 0 && i + 1 < n && sorted[i - 1] >> 32 != hash && sorted[i + 1] >> 32 != hash;
 
-		*same = hash == *last ? *same + 1 : 0;
-		*last = hash;
-		here = (uint64_t)hash << 16 | (*same > 0xfffe ? 0xfffe : *same);
-		if (here >= from)
-			list_one(l, 3 + here + 1, e->inode, e->type, e->name, e->name_len);
+		error = list_hash(l, hash, entry_at(b, (uint32_t)sorted[i]), alone);
 	}
 	free(all);
 	buffer_put(fs, b);
-	return 0;
+	return error;
 }
 
 static int
-list_hashed(struct listing *l, uint64_t from)
+list_leaves(struct listing *l)
 {
 	struct fs *fs = l->dir->fs;
 	unsigned version = fs->hash_version + fs->hash_unsigned;
-	uint32_t last = 1, same = 0;	/* hashes are even: nothing was seen */
 	struct htree_walk *walk;
 	struct buffer *root;
 	bool more = true;
 	int error;
 
 	if (!dir_is_indexed(l->dir))
-		return list_leaf(l, 0, version, from, &last, &same);
+		return list_leaf(l, 0, version);
 	error = dir_read_block(l->dir, 0, &root);
 	if (error != 0)
 		return error;
 	version = htree_version(l->dir, root);
 	buffer_put(fs, root);
-	error = htree_walk_begin(l->dir, (uint32_t)(from >> 16) & ~1u, &walk);
+	error = htree_walk_begin(l->dir, (uint32_t)(l->from >> 16) & ~1u, &walk);
 	while (error == 0 && more && !l->full) {
-		error = list_leaf(l, htree_walk_leaf(walk), version, from, &last, &same);
+		error = list_leaf(l, htree_walk_leaf(walk), version);
 		if (error == 0)
 			error = htree_walk_next(walk, &more);
 	}
 	if (walk != NULL)
 		htree_walk_end(walk);
+	return error;
+}
+
+static int
+list_hashed(struct listing *l, uint64_t from)
+{
+	int error;
+
+	l->from = from;
+	l->last = UINT64_MAX;
+	error = list_leaves(l);
+	if (error == 0)
+		same_list(l);
+	free(l->same);
 	return error;
 }
 
@@ -676,7 +778,6 @@ lists_hashed(struct inode *dir)
 	    (dir_is_indexed(dir) || inode_size(dir) >> fs->block_bits == 1);
 }
 
-/* The first of its hash: with others of the same hash, a client that keeps listings notices. */
 uint64_t
 dir_cookie(struct inode *dir, const char *name, size_t length)
 {
@@ -695,7 +796,7 @@ dir_cookie(struct inode *dir, const char *name, size_t length)
 	}
 	if (!name_hash(name, length, version, fs->super->hash_seed, &hash))
 		return 0;
-	return 3 + ((uint64_t)hash << 16) + 1;
+	return 4 + ((uint64_t)hash << 16 | minor_hash(name, length));
 }
 
 int64_t

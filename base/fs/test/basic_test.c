@@ -2,6 +2,7 @@
 /* The operations one after the other, each image checked by e2fsck. */
 #include <check.h>
 #include "rig.h"
+#include "../core.h"
 
 static const char *const shapes[] = {
 	"-b 4096", "-b 1024", "-b 1024 -O ^64bit", "-b 2048 -O ^metadata_csum", "-b 4096 -O ^metadata_csum,uninit_bg",
@@ -196,9 +197,116 @@ every_shape_stays_clean(void)
 	}
 }
 
+/* ---- names of one hash ----------------------------------------------------------------------- */
+
+enum { CANDIDATES = 300000, CROWD = 200 };
+
+struct candidate {
+	uint32_t hash, number;
+};
+
+static int
+by_hash(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	return x->hash != y->hash ? (x->hash < y->hash ? -1 : 1) : x->number < y->number ? -1 : 1;
+}
+
+/* Two names with the same hash in this file system. */
+static bool
+find_twins(struct rig *rig, char one[16], char other[16])
+{
+	struct candidate *all = malloc(CANDIDATES * sizeof *all);
+	bool found = false;
+
+	for (uint32_t i = 0; i < CANDIDATES; i++) {
+		char name[16];
+		int n = snprintf(name, sizeof name, "t%u", i);
+
+		all[i].number = i;
+		CHECK(name_hash(name, (size_t)n, rig->fs->hash_version + rig->fs->hash_unsigned,
+		    rig->fs->super->hash_seed, &all[i].hash));
+	}
+	qsort(all, CANDIDATES, sizeof *all, by_hash);
+	for (uint32_t i = 1; i < CANDIDATES && !found; i++)
+		if (all[i].hash == all[i - 1].hash) {
+			snprintf(one, 16, "t%u", all[i - 1].number);
+			snprintf(other, 16, "t%u", all[i].number);
+			found = true;
+		}
+	free(all);
+	return found;
+}
+
+/* The cookie of a name in a listing that begins at `from`; 0: it is not in it. */
+static uint64_t
+cookie_from(struct rig *rig, struct ref dir, uint64_t from, const char *name)
+{
+	uint64_t cookie = from, found = 0;
+	int64_t bytes = 1;
+
+	while (bytes > 0 && found == 0) {
+		struct fs_job *job = rig_job(rig, FS_READDIR);
+
+		job->request.inode = dir.inode;
+		job->request.generation = dir.generation;
+		job->request.offset = cookie;
+		bytes = rig_call(rig, job);
+		for (int64_t at = 0; at < bytes; ) {
+			const struct fs_entry *e = (const struct fs_entry *)(const void *)(job->page + at);
+
+			CHECK(e->cookie >= cookie);
+			cookie = e->cookie;
+			if (strlen(name) == e->name_length && memcmp(e->name, name, e->name_length) == 0)
+				found = cookie;
+			at += e->length;
+		}
+		rig_job_free(job);
+	}
+	return found;
+}
+
+static void
+a_listing_between_names_of_one_hash_misses_none(void)
+{
+	static const char *const made[] = { "-b 1024", "-b 1024 -O ^metadata_csum" };
+	char one[16], other[16], name[16];
+	struct ref dir, file;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct rig rig;
+		uint64_t first, second;
+
+		rig_make(&rig, 16 << 20, made[i]);
+		CHECK(rig_mount(&rig, 0) == 0);
+		CHECK(find_twins(&rig, one, other));
+		CHECK(rig_create(&rig, rig_root(&rig), "d", 040755, NULL, &dir) == 0);
+		/* one block, then an index */
+		for (unsigned n = 0; n < i * CROWD; n++) {
+			snprintf(name, sizeof name, "crowd%u", n);
+			CHECK(rig_create(&rig, dir, name, 0100644, NULL, &file) == 0);
+		}
+		CHECK(rig_create(&rig, dir, one, 0100644, NULL, &file) == 0);
+		CHECK(rig_create(&rig, dir, other, 0100644, NULL, &file) == 0);
+		first = cookie_from(&rig, dir, 0, one);
+		second = cookie_from(&rig, dir, 0, other);
+		CHECK(first != 0 && second != 0 && first != second);
+		/* whoever stands behind the one sees the other, and only that one */
+		CHECK((cookie_from(&rig, dir, first, other) != 0) == (first < second));
+		CHECK(rig_unlink(&rig, dir, first < second ? one : other) == 0);
+		CHECK(cookie_from(&rig, dir, first < second ? first : second, first < second ? other : one) ==
+		    (first < second ? second : first));
+		CHECK(rig_unmount(&rig) == 0);
+		CHECK(rig_clean(&rig));
+		rig_free(&rig);
+	}
+}
+
 int
 main(void)
 {
+	RUN(a_listing_between_names_of_one_hash_misses_none);
 	RUN(every_shape_stays_clean);
 	RUN(answers_say_the_cookies_of_names);
 	RUN(by_place_nothing_is_said);
