@@ -247,10 +247,21 @@ pick_argument(const struct grammar_arg *arg, const char *name)
 	}
 }
 
+/* Fast paths may count otherwise, and any capability may be named. */
+static bool
+asks_for_counters(const struct thread *t)
+{
+	struct slot *s;
+
+	return msg_label(t->regs.x[1]) == SYSTEM_CONTROL_BENCH && cap_lookup(t, t->regs.x[0], &s) == OK &&
+	    s->type == OBJ_SYSTEM_CONTROL;
+}
+
 static void
 say_invocation(unsigned cpu, struct thread *t)
 {
 	const struct grammar *g = &grammar[byte() % GRAMMAR];
+	bool counters;
 
 	t->regs.x[0] = pick_slot(g->type);
 	t->regs.x[1] = MSG_INFO(g->label, 6, 0);
@@ -258,9 +269,10 @@ say_invocation(unsigned cpu, struct thread *t)
 		t->regs.x[2 + i] = pick_argument(&g->arg[i], g->name);
 	t->regs.x[9] = t->regs.x[10] = 0;
 	fuzz_invocations++;
+	counters = asks_for_counters(t);
 	host_syscall(cpu, SYS_CALL);
-	if (g->type == OBJ_SYSTEM_CONTROL && g->label == SYSTEM_CONTROL_BENCH)
-		t->regs.x[2] = 0;	/* fast paths may count otherwise */
+	if (counters)
+		t->regs.x[2] = 0;
 }
 
 static uint64_t
