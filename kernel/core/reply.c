@@ -35,6 +35,21 @@ reply_detach(struct reply *r)
 	r->server = NULL;
 }
 
+/* The caller does not wait for the answer any more: whoever works on its time is told. */
+void
+reply_abandon(struct reply *r)
+{
+	struct reply *top = r;
+	struct thread *server;
+
+	while (top->above != NULL)	/* at most LEND_MAX */
+		top = top->above;
+	server = top->lent != NULL ? sched_strand(top->lent, r->above) : NULL;
+	reply_detach(r);
+	if (server != NULL)
+		sched_place(server);
+}
+
 /*
  * Answer the caller with what server has in its registers.  To a faulting
  * thread the answer says where it goes on: label 1, a new pc.

@@ -118,6 +118,24 @@ release_later(struct thread *t)
 }
 
 /*
+ * A server without time amid a request, since its client is: the handler hears of
+ * it as of any time-out.  One at a time, for a handler may be a server like this;
+ * then nobody is told.
+ */
+static void
+tell_stranded(struct thread *t)
+{
+	static bool telling;
+
+	if (telling || t->slots[HOME_THREAD_FAULT_HANDLER - 1].type != OBJ_ENDPOINT)
+		return;
+	telling = true;
+	t->stranded = 0;
+	fault_deliver(t, LABEL_FAULT_TIMEOUT, 0, 0);
+	telling = false;
+}
+
+/*
  * Put a READY thread where its SchedContext says: into a run queue, or into
  * the deadline queue if its budget is used up.  A thread whose state another
  * CPU still has in its registers goes there first.
@@ -129,8 +147,13 @@ sched_place(struct thread *t)
 	uint64_t now;
 	struct cpu *c;
 
-	if (t->state != THREAD_READY || t->queued != QUEUED_NOT || sc == NULL || !sc->configured)
+	if (t->state != THREAD_READY || t->queued != QUEUED_NOT)
 		return;
+	if (sc == NULL || !sc->configured) {
+		if (t->stranded && cpus[t->cpu].current != t)
+			tell_stranded(t);
+		return;
+	}
 	if (cpus[t->cpu].current == t) {
 		request_schedule(&cpus[t->cpu]);
 		return;
@@ -255,6 +278,25 @@ sched_return(struct reply *r)
 		}
 	}
 	r->above = r->below = NULL;
+}
+
+/*
+ * Note who is without time once the calls above r have none any more: the server
+ * that runs on it, and those that wait for their own calls to be answered.  A
+ * server that receives is not amid anything.  Returns the former, or NULL.
+ */
+struct thread *
+sched_strand(struct sched_context *sc, struct reply *r)
+{
+	struct thread *server = sc->thread;
+
+	for (; r != NULL; r = r->above)		/* at most LEND_MAX */
+		if (r->caller->sched == NULL)
+			r->caller->stranded = 1;
+	if (server == NULL || server->state == THREAD_RECV || server->state == THREAD_SUSPENDED)
+		return NULL;
+	server->stranded = 1;
+	return server;
 }
 
 /* ---- choosing ------------------------------------------------------------ */

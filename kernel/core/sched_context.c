@@ -97,8 +97,14 @@ sched_context_activate(struct sched_context *sc, uint64_t now)
 void
 sched_context_destroy(struct sched_context *sc)
 {
+	struct thread *server = NULL;
 	struct reply *r;
 
+	if (sc->top != NULL) {
+		for (r = sc->top; r->below != NULL; r = r->below)
+			;
+		server = sched_strand(sc, r->above);
+	}
 	if (sc->thread != NULL)
 		sched_detach(sc->thread);
 	deadline_cancel(&sc->deadline);
@@ -114,6 +120,8 @@ sched_context_destroy(struct sched_context *sc)
 		r->above = r->below = NULL;
 		r = below;
 	}
+	if (server != NULL)
+		sched_place(server);
 }
 
 /* ---- invocations ---------------------------------------------------------- */
@@ -129,6 +137,7 @@ sched_context_bind(struct thread *caller, struct slot *self, struct slot *thread
 		return ERR_BUSY;
 	sc->thread = t;
 	t->sched = sc;
+	t->stranded = 0;
 	sched_place(t);
 	return OK;
 }

@@ -36,7 +36,7 @@ thread_unblock(struct thread *t)
 		t->notification = NULL;
 		break;
 	case THREAD_REPLY:
-		reply_detach(t->reply);
+		reply_abandon(t->reply);
 		break;
 	default:
 		break;
@@ -94,6 +94,7 @@ thread_stop(struct thread *t)
 		break;
 	}
 	t->state = THREAD_SUSPENDED;
+	t->stranded = 0;
 }
 
 /* Nothing of a suspended thread is left in any CPU, or RESTART. */

@@ -399,3 +399,47 @@ TEST(suspended_call_is_cancelled)
 	EXPECT(reg(&c, 0), ERR_CANCELLED);
 	EXPECT(c.t->state, THREAD_READY);
 }
+
+/* It was there when the message was checked, and is gone when somebody receives. */
+TEST(a_capability_that_went_while_its_sender_waited_is_left_out)
+{
+	uint32_t e = make(OBJ_ENDPOINT, 0), frame = make(OBJ_FRAME, 12), room = new_slot();
+	struct actor s = actor(20, 0, false), c = actor(10, 0, false);
+
+	start(&c);
+	init_sleeps();
+	c.t->ipc->caps[0] = frame;
+	syscall_on(0, SYS_SEND, e, MSG_INFO(5, 1, 1), 0x1234, 0, 0);
+	EXPECT(c.t->state, THREAD_SEND);
+	wake_init();
+	EXPECT(delete(frame), OK);
+	start(&s);
+	s.t->ipc->recv_slots[0] = room;
+	init_sleeps();
+	EXPECT(running(0) == s.t, true);
+	syscall_on(0, SYS_RECV, e, 0, 0, 0, 0);
+	EXPECT(reg(&s, 0), ERR_TRUNCATED);
+	EXPECT(reg(&s, 2), 0x1234);
+	EXPECT(slot_of(room)->type, OBJ_NULL);
+}
+
+TEST(the_first_of_two_receivers_is_called)
+{
+	uint32_t e = make(OBJ_ENDPOINT, 0);
+	struct actor first = actor(20, 0, false), second = actor(19, 0, false), c = actor(10, 0, false);
+
+	start(&first);
+	start(&second);
+	start(&c);
+	init_sleeps();
+	syscall_on(0, SYS_RECV, e, 0, 0, 0, first.reply);
+	syscall_on(0, SYS_RECV, e, 0, 0, 0, second.reply);
+	EXPECT(running(0) == c.t, true);
+	syscall_on(0, SYS_CALL, e, info_words(0), 0, 0, 0);
+	EXPECT(running(0) == first.t, true);
+	EXPECT(second.t->state, THREAD_RECV);
+	syscall_on(0, SYS_REPLY_RECV, e, info_words(0), 0, 0, first.reply);
+	EXPECT(running(0) == c.t, true);
+	syscall_on(0, SYS_CALL, e, info_words(0), 0, 0, 0);
+	EXPECT(running(0) == second.t, true);
+}

@@ -61,6 +61,7 @@ struct thread {
 	uint8_t configured;
 	uint8_t restarted;		/* its call was preempted and runs again, */
 	uint8_t rollback;		/* to undo what it did and then return this error */
+	uint8_t stranded;		/* the client whose time it had is gone; nobody knows yet */
 	uint16_t cpu;			/* where it runs or ran last */
 
 	struct cnode *cspace;		/* NULL: none */

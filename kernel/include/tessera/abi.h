@@ -120,7 +120,8 @@ enum {
 	LABEL_NOTIFICATION	= 0xffff0000u,
 	LABEL_FAULT_MEMORY	= 0xffff0001u,	/* words: pc, address, esr, 0 */
 	LABEL_FAULT_EXCEPTION	= 0xffff0002u,	/* words: pc, 0, esr, 0 */
-	LABEL_FAULT_TIMEOUT	= 0xffff0003u,	/* words: pc, consumed ticks, badge of the client's call, 0 */
+	LABEL_FAULT_TIMEOUT	= 0xffff0003u,	/* words: pc, consumed ticks, badge of the client's call, 0; */
+						/* ticks and badge are 0 when the client, not its budget, is gone */
 };
 
 /* The IPC buffer, one page per thread. */

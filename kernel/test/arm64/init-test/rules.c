@@ -136,9 +136,53 @@ the_server(uint32_t endpoint, uint32_t reply, uint32_t server)
 	return server;
 }
 
+/* A client that does not wait for the answer. */
+static void
+impatient(uint64_t endpoint, uint64_t deadline)
+{
+	struct msg m = { .info = MSG_INFO(1, 0, 0) };
+
+	shared->beat[5] = 100 + sys_call((uint32_t)endpoint, &m, deadline);
+	for (;;)
+		shared->beat[6]++;
+}
+
+/* The server's handler hears of a client that went away amid a request. */
+static void
+client_gone(bool dies, unsigned cpu)
+{
+	uint32_t endpoint = make(OBJ_ENDPOINT, 0), faults = make(OBJ_ENDPOINT, 0), reply = make(OBJ_REPLY, 0);
+	struct thread_made server, client;
+	struct msg m = { 0 };
+	enum error e;
+
+	shared->beat[5] = shared->beat[6] = shared->beat[7] = 0;
+	server = thread_new(&(struct thread_plan){ .vspace = INIT_SLOT_VSPACE, .entry = keeper, .arg = endpoint,
+		.arg2 = make(OBJ_REPLY, 0), .priority = 150, .cpu = cpu, .fault_handler = make_badged(faults, 5) });
+	sleep_ms(50);			/* it is in its receive */
+	must("make it passive", cnode_delete(INIT_SLOT_CNODE, server.sched_context));
+	client = thread_new(&(struct thread_plan){ .vspace = INIT_SLOT_VSPACE, .entry = impatient, .arg = endpoint,
+		.arg2 = dies ? 0 : now() + info->timer_hz / 10, .priority = 100, .cpu = cpu });
+	grows(&shared->beat[7], 0);
+	if (dies)
+		must("kill the client", cnode_delete(INIT_SLOT_CNODE, client.thread));
+	e = sys_recv(faults, &m, reply, now() + 30UL * info->timer_hz);
+	check(dies ? "a client's death is told to its server's handler" :
+		"a client's deadline is told to its server's handler",
+		e == OK && msg_label(m.info) == LABEL_FAULT_TIMEOUT && m.badge == 5 && m.words[0] != 0);
+	if (!dies) {
+		check("and the client goes on", becomes(&shared->beat[5], 100 + ERR_TIMEOUT, PATIENCE_MS) &&
+			grows(&shared->beat[6], 0));
+		must("suspend", thread_suspend(client.thread));
+	}
+	must("suspend", thread_suspend(server.thread));
+}
+
 void
 test_gone(void)
 {
+	client_gone(false, 0);
+	client_gone(true, info->cpu_count - 1);
 	one_gone("a server's thread is destroyed: ERR_GONE", true, the_server);
 	one_gone("its Reply is destroyed: ERR_GONE", true, the_reply);
 	one_gone("the Endpoint is destroyed: ERR_GONE", false, the_endpoint);

@@ -66,7 +66,7 @@ call(struct worker *w, uint32_t ep, bool passive, uint64_t spin, uint64_t deadli
 	expect(w, m.words[0] == r + 1 && m.words[1] == spin + 1 && m.words[5] == r + 6);
 }
 
-/* A passive server is called without a deadline: were it to pass, the server would stop amid a request. */
+/* When a deadline passes amid a request, a passive server is without time, and its handler brings it back. */
 static void
 do_message(struct worker *w, enum operation op)
 {
@@ -80,10 +80,10 @@ do_message(struct worker *w, enum operation op)
 		call(w, stress.active[pick(w, stress.cpus)], false, 0, pick(w, 4) == 0 ? 0 : in_us(pick(w, DEADLINE_US)));
 		break;
 	case OP_CALL_PASSIVE:
-		call(w, stress.passive, true, 0, 0);
+		call(w, stress.passive, true, 0, pick(w, 4) == 0 ? in_us(pick(w, DEADLINE_US)) : 0);
 		break;
 	case OP_CALL_SPINNING:
-		call(w, stress.spinning, true, pick(w, info->timer_hz / 1000), 0);
+		call(w, stress.spinning, true, pick(w, info->timer_hz / 1000), pick(w, 2) ? in_us(pick(w, 500)) : 0);
 		break;
 	case OP_SIGNAL:
 		expect(w, sys_signal(note) == OK);
