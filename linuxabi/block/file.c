@@ -334,7 +334,18 @@ blk_poll(struct file *f, struct poll_table *pt)
 	return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
 }
 
+/* What is clean and in no use goes; the rest is left to the cache's own judgement. */
+static void
+blk_advise(struct file *f, uint64_t from, uint64_t to, int advice)
+{
+	struct blk_dev *d = file_dev(f);
+
+	if (advice == FADV_DONTNEED && from < d->size)
+		cache_drop(d->medium, d->start + PAGE_UP(from), d->start + min(to, d->size) - 1);
+}
+
 const struct file_ops blk_file_ops = {
 	.open = blk_open, .release = blk_release, .read = blk_read, .write = blk_write, .seek = blk_seek,
 	.poll = blk_poll, .ioctl = blk_ioctl, .mmap = blk_mmap, .fsync = blk_fsync, .fallocate = blk_fallocate,
+	.advise = blk_advise,
 };

@@ -131,6 +131,7 @@ struct disk_node {
 	/* read-ahead: what the reader takes next, and up to where we read */
 	uint64_t ahead_next, ahead_end;
 	unsigned ahead_pages;
+	bool ahead_never;		/* somebody said that it is read at random */
 	/* directory; inode->lock */
 	struct disk_dir *dir;		/* what is kept of its listing, or NULL */
 	bool dir_too_large;		/* to be kept */

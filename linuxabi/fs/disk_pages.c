@@ -230,6 +230,7 @@ read_missing(struct disk_node *n, uint64_t index)
 	bool row = index == n->ahead_next || index == 0 || (index <= n->ahead_end && index + 1 >= n->ahead_next);
 	long got;
 
+	row = row && !READ_ONCE(n->ahead_never);
 	n->ahead_pages = row ? min(max(n->ahead_pages * 2, (unsigned)AHEAD_FIRST), (unsigned)AHEAD_MAX) : 1;
 	got = read_start(n, index, (unsigned)min((uint64_t)n->ahead_pages, end - index), true);
 	if (got > 0) {
@@ -812,6 +813,78 @@ disk_fallocate(struct file *f, int mode, loff_t off, loff_t len)
 	return r;
 }
 
+/* ---- advice ---- */
+
+/* What is not there is asked for as far as slots and memory are to be had at once; at most half of what is free. */
+static void
+advise_willneed(struct disk_node *n, uint64_t first, uint64_t end)
+{
+	end = min(end, server_pages(n));
+	if (first < end)
+		end = min(end, first + pages_free_count() / 2);
+	while (first < end) {
+		struct page *p = mapping_find(&n->mapping, first);
+		long got = 1;
+
+		if (p != NULL)
+			page_put(p);
+		else
+			got = read_start(n, first, (unsigned)min(end - first, (uint64_t)DISK_RUN), false);
+		if (got <= 0)
+			return;
+		first += (uint64_t)got;
+	}
+}
+
+/* Whole pages, if they are clean, stable and in no use.  Dirty ones are written soon, as on Linux. */
+static void
+advise_dontneed(struct disk_node *n, uint64_t first, uint64_t end)
+{
+	if (READ_ONCE(n->dirty_count) != 0)
+		disk_write_back(&n->mapping);
+	for (uint64_t at = first;; at++) {
+		struct page *p = mapping_next(&n->mapping, &at);
+
+		if (p == NULL)
+			return;
+		page_put(p);		/* one that is gone by now is not forgotten twice */
+		if (at >= end)
+			return;
+		mapping_forget(&n->mapping, p);
+		cond_resched();
+	}
+}
+
+static void
+disk_advise(struct file *f, uint64_t from, uint64_t to, int advice)
+{
+	struct disk_node *n = disk_node(f->inode);
+
+	switch (advice) {
+	case FADV_WILLNEED:
+		advise_willneed(n, from >> PAGE_SHIFT, PAGE_UP(to) >> PAGE_SHIFT);
+		break;
+	case FADV_DONTNEED:
+		/* the last page of the file is whole even if the file ends in it */
+		if (to >= f->inode->size)
+			to = PAGE_UP(f->inode->size);
+		advise_dontneed(n, PAGE_UP(from) >> PAGE_SHIFT, to >> PAGE_SHIFT);
+		break;
+	case FADV_RANDOM:
+		WRITE_ONCE(n->ahead_never, true);
+		break;
+	case FADV_SEQUENTIAL:
+		WRITE_ONCE(n->ahead_pages, AHEAD_MAX);
+		WRITE_ONCE(n->ahead_never, false);
+		break;
+	case FADV_NORMAL:
+		WRITE_ONCE(n->ahead_never, false);
+		break;
+	default:
+		break;
+	}
+}
+
 /* ---- ioctl: where it lies, and flags ---- */
 
 enum { EXTENT_BATCH = FS_SLOT_BYTES / sizeof(struct fs_extent) };
@@ -932,7 +1005,7 @@ disk_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 
 const struct file_ops disk_file_ops = {
 	.open = file_opened, .read = disk_read, .write = disk_write, .seek = disk_seek, .fsync = disk_fsync,
-	.fallocate = disk_fallocate, .ioctl = disk_ioctl,
+	.fallocate = disk_fallocate, .ioctl = disk_ioctl, .advise = disk_advise,
 };
 
 void

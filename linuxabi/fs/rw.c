@@ -367,19 +367,30 @@ sys_sync_file_range(uint64_t fd, uint64_t off, uint64_t n, uint64_t flags)
 	return r;
 }
 
+/* What lies behind the end of the address space is not meant. */
+void
+file_advise(struct file *f, uint64_t from, uint64_t bytes, int advice)
+{
+	uint64_t to = bytes > INT64_MAX - min(from, (uint64_t)INT64_MAX) ? INT64_MAX : from + bytes;
+
+	if (f->ops->advise != NULL && from < to)
+		f->ops->advise(f, from, to, advice);
+}
+
 long
 sys_readahead(uint64_t fd, uint64_t off, uint64_t n)
 {
 	struct fdref ref = fdref_get((int)fd);
 	long r = 0;
 
-	(void)off, (void)n;
 	if (ref.file == NULL)
 		return -EBADF;
 	if (!ref.file->readable)
 		r = -EBADF;
-	else if (!is_type(ref.file->inode, S_IFREG))
+	else if (!is_type(ref.file->inode, S_IFREG) && !is_type(ref.file->inode, S_IFBLK))
 		r = -EINVAL;
+	else
+		file_advise(ref.file, off, n, FADV_WILLNEED);
 	fdref_put(ref);
 	return r;
 }
@@ -390,13 +401,14 @@ sys_fadvise64(uint64_t fd, uint64_t off, uint64_t len, uint64_t advice)
 	struct fdref ref = fdref_get((int)fd);
 	long r = 0;
 
-	(void)off;
 	if (ref.file == NULL)
 		return -EBADF;
 	if (is_type(ref.file->inode, S_IFIFO))
 		r = -ESPIPE;
 	else if ((int64_t)len < 0 || advice > 5)
 		r = -EINVAL;
+	else
+		file_advise(ref.file, off, len == 0 ? UINT64_MAX : len, (int)advice);
 	fdref_put(ref);
 	return r;
 }

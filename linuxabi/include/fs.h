@@ -87,6 +87,8 @@ struct file_ops {
 	long (*iterate)(struct file *, struct dir_context *);
 	long (*fsync)(struct file *, bool datasync);
 	long (*fallocate)(struct file *, int mode, loff_t off, loff_t len);
+	/* posix_fadvise's advice about bytes [from, to); NULL: nothing comes of it.  mm->lock may be held. */
+	void (*advise)(struct file *, uint64_t from, uint64_t to, int advice);
 };
 
 struct inode {
@@ -300,6 +302,10 @@ void dentry_instantiate(struct dentry *, struct inode *);	/* takes the inode ref
 void dentry_get(struct dentry *);
 void dentry_put(struct dentry *);
 void dentry_drop(struct dentry *);		/* unhash: next lookup asks the file system */
+
+/* posix_fadvise(2); UINT64_MAX bytes: to the end. */
+enum { FADV_NORMAL, FADV_RANDOM, FADV_SEQUENTIAL, FADV_WILLNEED, FADV_DONTNEED, FADV_NOREUSE };
+void file_advise(struct file *, uint64_t from, uint64_t bytes, int advice);
 
 /* Character devices: looked up at open by rdev; minor_count from minor on. */
 struct chrdev {

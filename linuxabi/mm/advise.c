@@ -113,6 +113,17 @@ advise_flags(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end, int advic
 	return 0;
 }
 
+/* As readahead(2) on what is mapped. */
+static long
+advise_willneed(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end, int advice)
+{
+	(void)mm;
+	(void)advice;
+	if (v->file != NULL && v->mapping != NULL)
+		file_advise(v->file, (v->pgoff << PAGE_SHIFT) + (start - v->start), end - start, FADV_WILLNEED);
+	return 0;
+}
+
 static long
 advise_nothing(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end, int advice)
 {
@@ -174,6 +185,8 @@ advise(struct mm *mm, uaddr_t start, uaddr_t end, int advice)
 	case MADV_DONTNEED_LOCKED:
 	case MADV_FREE:
 		return for_areas(mm, start, end, false, advise_drop, advice);
+	case MADV_WILLNEED:
+		return for_areas(mm, start, end, false, advise_willneed, advice);
 	case MADV_POPULATE_READ:
 	case MADV_POPULATE_WRITE:
 		return for_areas(mm, start, end, false, advise_populate, advice);
@@ -235,6 +248,7 @@ sys_madvise(uint64_t start, uint64_t len, uint64_t advice)
 static bool
 page_resident(struct mm *mm, struct vma *v, uaddr_t a)
 {
+	struct page *p;
 	bool there;
 
 	if (pgtable_get(mm, a).flags != 0)
@@ -242,7 +256,8 @@ page_resident(struct mm *mm, struct vma *v, uaddr_t a)
 	if (v->mapping == NULL)
 		return false;
 	spin_lock(&v->mapping->lock);
-	there = radix_get(&v->mapping->tree, v->pgoff + ((a - v->start) >> PAGE_SHIFT)) != NULL;
+	p = radix_get(&v->mapping->tree, v->pgoff + ((a - v->start) >> PAGE_SHIFT));
+	there = p != NULL && (page_state(p) & (PS_READING | PS_ERROR)) == 0;
 	spin_unlock(&v->mapping->lock);
 	return there;
 }

@@ -67,6 +67,90 @@ a_large_file_reads_back(void)
 	EQUAL(unlink("big"), 0);
 }
 
+/* Pages of the mapping that are in memory. */
+static int
+resident(char *p, unsigned pages)
+{
+	static unsigned char there[4096];
+	int n = 0;
+
+	EQUAL(mincore(p, pages * (size_t)PAGE, there), 0);
+	for (unsigned i = 0; i < pages; i++)
+		n += there[i] & 1;
+	return n;
+}
+
+/* What was asked for comes by itself; that may take a while. */
+static int
+comes(char *p, int pages)
+{
+	for (int tries = 0; tries < 500 && resident(p, 256) < pages; tries++)
+		usleep(10000);
+	return resident(p, 256) >= pages;
+}
+
+/* Who just finished reading a page may still hold it for a moment. */
+static void
+goes(int fd, char *p, off_t from, unsigned pages)
+{
+	for (int tries = 0; tries < 100; tries++) {
+		EQUAL(posix_fadvise(fd, from, pages * (off_t)PAGE, POSIX_FADV_DONTNEED), 0);
+		if (resident(p + from, pages) == 0)
+			return;
+		usleep(1000);
+	}
+	EQUAL(resident(p + from, pages), 0);
+}
+
+static void
+advice_fills_and_empties_the_cache(void)
+{
+	enum { PAGES = 256 };
+	unsigned char *want = malloc(PAGES * PAGE);
+	char *p;
+	int fd, pipefd[2];
+
+	in_new_folder();
+	fd = create("f");
+	fill(want, PAGES * PAGE, 3);
+	EQUAL(write(fd, want, PAGES * PAGE), PAGES * PAGE);
+	if (!on_disk(fd))
+		return;
+	EQUAL(fsync(fd), 0);
+	p = mmap(NULL, PAGES * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	REQUIRE(p != MAP_FAILED);
+	goes(fd, p, 0, PAGES);
+	EQUAL(posix_fadvise(fd, 16 * PAGE, 64 * PAGE, POSIX_FADV_WILLNEED), 0);
+	REQUIRE(comes(p, 64));
+	REQUIRE(resident(p + 16 * PAGE, 64) == 64);
+	/* bytes of a page that are not meant keep it */
+	EQUAL(posix_fadvise(fd, 20 * PAGE + 1, PAGE, POSIX_FADV_DONTNEED), 0);
+	EQUAL(resident(p + 20 * PAGE, 2), 2);
+	goes(fd, p, 20 * PAGE, 2);
+	goes(fd, p, 0, PAGES);
+	EQUAL(readahead(fd, 0, PAGES * PAGE), 0);
+	REQUIRE(comes(p, PAGES));
+	goes(fd, p, 0, PAGES);
+	EQUAL(madvise(p, PAGES * PAGE, MADV_WILLNEED), 0);
+	REQUIRE(comes(p, PAGES));
+	/* what is mapped and was looked at stays */
+	EQUAL(*(volatile char *)p, (char)want[0]);
+	EQUAL(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	REQUIRE(resident(p, 1) == 1);
+	EQUAL(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+	EQUAL(memcmp(p, want, PAGES * PAGE), 0);
+	EQUAL(posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL), 0);
+	EQUAL(posix_fadvise(fd, 0, 0, POSIX_FADV_NORMAL), 0);
+	EQUAL(posix_fadvise(fd, 0, 0, 6), EINVAL);
+	EQUAL(posix_fadvise(fd, 0, -1, POSIX_FADV_NORMAL), EINVAL);
+	EQUAL(posix_fadvise(fd, INT64_MAX - 1, INT64_MAX, POSIX_FADV_WILLNEED), 0);
+	EQUAL(pipe(pipefd), 0);
+	EQUAL(posix_fadvise(pipefd[0], 0, 0, POSIX_FADV_NORMAL), ESPIPE);
+	FAILS(readahead(pipefd[0], 0, PAGE), EINVAL);
+	EQUAL(munmap(p, PAGES * PAGE), 0);
+	EQUAL(unlink("f"), 0);
+}
+
 static void
 many_small_files(void)
 {
@@ -474,7 +558,7 @@ programs_start_from_the_disk(void)
 	EQUAL(WIFEXITED(status) && WEXITSTATUS(status) != 127, 1);
 }
 
-TESTS(TEST(a_large_file_reads_back), TEST(many_small_files), TEST(mappings_and_calls_see_the_same),
+TESTS(TEST(a_large_file_reads_back), TEST(advice_fills_and_empties_the_cache), TEST(many_small_files), TEST(mappings_and_calls_see_the_same),
     TEST(behind_the_end_is_a_bus_error), TEST(private_mappings_keep_their_changes),
     TEST(cut_and_grown_files_have_zeros), TEST(holes_are_found_and_made), TEST(files_without_names_live_on),
     TEST(synchronous_and_direct_writes), TEST(attributes_of_files), TEST(renames_replace_and_exchange),
