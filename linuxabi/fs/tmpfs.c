@@ -12,6 +12,7 @@
 #include <linux/falloc.h>
 #include <linux/xattr.h>
 #include "internal.h"
+#include "reclaim.h"
 
 enum { XATTR_TOTAL_MAX = 128 * 1024 };
 
@@ -88,6 +89,37 @@ charge_sync(struct inode *i)
 	__atomic_fetch_add(&super_of(i->sb)->used_pages, (uint64_t)diff, __ATOMIC_RELAXED);
 }
 
+enum { ROOM_SHARE = 32, ROOM_LOOKS = 64, ROOM_PATIENCE = 100 };
+
+/*
+ * Files in memory leave some of it to programs, whatever their limit: what no kill can free
+ * is not worth one.  Cached pages of disks make room.
+ */
+static bool
+memory_has_room(void)
+{
+	const uint64_t keep = pages_total() / ROOM_SHARE;
+	unsigned patience = ROOM_PATIENCE;
+
+	while (pages_free_count() < keep) {
+		enum reclaimed r = reclaim_memory();
+
+		if (r == RECLAIM_NOTHING || (r == RECLAIM_LATER && patience-- == 0) || signal_fatal_pending(current))
+			return false;
+	}
+	return true;
+}
+
+/* Of memory without a file (memfd, shared areas) its user is the one to be killed, as on Linux.
+ * Not each page is worth the look. */
+static bool
+may_grow(const struct super *sb)
+{
+	const struct tmpfs_super *s = super_of(sb);
+
+	return sb == shmem_mount->sb || READ_ONCE(s->used_pages) % ROOM_LOOKS != 0 || memory_has_room();
+}
+
 static struct page *
 tmpfs_get_page(struct mapping *m, uint64_t index, bool create)
 {
@@ -100,6 +132,10 @@ tmpfs_get_page(struct mapping *m, uint64_t index, bool create)
 		return p;
 	if (!charge_page(s))
 		return ERR_PTR(-ENOSPC);
+	if (!may_grow(m->inode->sb)) {
+		__atomic_fetch_sub(&s->used_pages, 1, __ATOMIC_RELAXED);
+		return ERR_PTR(-ENOSPC);
+	}
 	p = page_alloc(PG_ZERO | PG_USER);
 	if (p == NULL) {
 		__atomic_fetch_sub(&s->used_pages, 1, __ATOMIC_RELAXED);

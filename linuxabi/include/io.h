@@ -50,6 +50,7 @@ static inline bool io_page_lent(const struct page *p) { return (p->flags & PGF_I
 uint64_t io_page_address(const struct page *, unsigned window);
 /* Give chunks without a page in use back to the allocator, until it has `pages` more; how many it got. */
 uint64_t io_chunks_release(uint64_t pages);
+bool io_chunks_spare(void);			/* is there a chunk to be given back, were it not in use? */
 uint64_t io_pages_pool(void);			/* pages of all chunks */
 uint64_t io_pages_used(void);			/* of them in use */
 

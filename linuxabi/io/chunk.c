@@ -14,6 +14,7 @@
 enum {
 	WORDS = IO_CHUNK_PAGES / 64,
 	KEEP_SHARE = 16,		/* of all memory stays out of the pool, at least */
+	FLOOR_SHARE = 64, FLOOR_MOST = 4096,	/* of all memory stays in it, once it is; pages */
 };
 
 struct chunk {
@@ -203,6 +204,16 @@ chunk_return(struct chunk *c)
 	for (unsigned i = 0; i < IO_CHUNK_PAGES; i++)
 		pages[i].flags = 0;
 	pages_free(pages, IO_CHUNK_ORDER);
+}
+
+/*
+ * Were all chunks given back while memory is short, single pages would fill them, and nobody
+ * could read the page of a program's text any more that it needs to go on.
+ */
+bool
+io_chunks_spare(void)
+{
+	return READ_ONCE(pool.pool) > min(pages_total() / FLOOR_SHARE, (uint64_t)FLOOR_MOST);
 }
 
 uint64_t

@@ -136,8 +136,8 @@ reclaim_memory(void)
 	if (mutex_held(&hand_lock))
 		return RECLAIM_NOTHING;
 	mutex_lock(&hand_lock);
-	got = io_chunks_release(1) + shrink(false);
-	for (unsigned i = 0; i < chunks && got == 0; i++) {
+	got = (io_chunks_spare() ? io_chunks_release(1) : 0) + shrink(false);
+	for (unsigned i = 0; i < chunks && got == 0 && io_chunks_spare(); i++) {
 		if (chunk_pass(hand, HEAT_IGNORE, &dirty) > 0)
 			got = io_chunks_release(1);
 		hand = (hand + 1) % chunks;

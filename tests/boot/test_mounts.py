@@ -110,10 +110,27 @@ def other_disks_are_mounted(start):
 	# the same servers, the other disks
 	m.sh("mount /dev/vda2 /a && mount /dev/nvme1n1 /b && test $(wc -l < /a/f) = 2 && test -e /a/x && test ! -e /b/f && umount /a /b")
 	again(m, 1000 if LONG else 100)
+	memory_ends_with_enospc(m)
 	m.type("poweroff")
 	m.end()
 	is_clean(second)
 	is_clean(parts, starts[1])
+
+
+def memory_ends_with_enospc(m):
+	"""Files in memory that want more than there is, whatever their limits say: nobody is killed for them."""
+	m.sh("mount -t tmpfs -o size=80% one /c && mount -t tmpfs -o size=200% two /d && mount -t tmpfs -o size=4m small /tmp")
+	for line in ("dd if=/dev/zero of=/tmp/x bs=1M count=5", "dd if=/dev/zero of=/c/x bs=1M count=2000", "dd if=/dev/zero of=/d/x bs=1M count=2000", "dd if=/dev/zero of=/d/y bs=1M count=1"):
+		output, status = m.run(line, guard=300)
+		check(status != 0 and "No space left" in output, f"{line}: status {status}: {output}")
+	check(m.sh("stat -c %s /tmp/x") == str(4 << 20), "not all of the small one")
+	sizes = [int(n) >> 20 for n in m.sh("stat -c %s /c/x /d/x").split()]
+	print(f"    {sizes} MiB in memory")
+	check(sizes[0] > 600 and sizes[1] > 50, "memory is not used")
+	check(m.sh("seq 1 1000 | sort -n | tail -n 1") == "1000", "no program runs beside it")
+	m.sh("umount /d && umount /c && umount /tmp")
+	check(b"Out of memory" not in m.output, "somebody was killed")
+	m.sh("mount -t tmpfs three /d && dd if=/dev/zero of=/d/x bs=1M count=300 && umount /d", guard=300)
 
 
 def again(m, times):

@@ -10,6 +10,7 @@
 #define ESR_WNR			(1UL << 6)
 #define ESR_CM			(1UL << 8)	/* cache maintenance counts as a read */
 #define PSTATE_I		(1UL << 7)
+#define OOM_PAUSE_NS		2000000UL
 
 struct ex_entry {
 	int32_t at, to;			/* relative to their own places */
@@ -34,6 +35,21 @@ abort_access(uint64_t esr)
 static bool is_page_fault(uint64_t esr) { return (esr & 0x3f) >= 0x04 && (esr & 0x3f) <= 0x0f; }
 static bool is_alignment_fault(uint64_t esr) { return (esr & 0x3f) == 0x21; }
 
+/*
+ * No memory for the page, and nobody to be killed for it was found on the way: who faults need not be
+ * the one that has it all, least of all init.  It faults again when something may have become free.
+ */
+static void
+fault_without_memory(void)
+{
+	if (signal_fatal_pending(current))
+		return;
+	oom_kill();
+	task_prepare_wait(TASK_KILLABLE);
+	task_wait(clock_monotonic() + OOM_PAUSE_NS);
+	task_finish_wait();
+}
+
 static void
 fault_signal(long error, uint64_t addr)
 {
@@ -45,7 +61,7 @@ fault_signal(long error, uint64_t addr)
 		signal_force(SIGBUS, BUS_ADRERR, addr);
 		return;
 	case -ENOMEM:
-		signal_force(SIGKILL, SI_KERNEL, 0);
+		fault_without_memory();
 		return;
 	}
 	signal_force(SIGSEGV, SEGV_MAPERR, addr);
