@@ -3,6 +3,7 @@
  * The fs component: its channels, its bells, its loop.  fs(8).
  */
 #include <stdlib.h>
+#include <string.h>
 #include <tessera/runtime.h>
 #include "blockdisk.h"
 #include "server.h"
@@ -15,6 +16,7 @@ static const struct component_channel *disk_channels[MAX_DISKS];
 static const struct component_channel *client_channel;
 static unsigned disk_count;
 static struct blockdisk *chosen;
+static bool copy_told[MAX_DISKS];
 
 static uint64_t
 clock_ns(void *context)
@@ -75,6 +77,32 @@ choose_disk(void)
 		}
 }
 
+/*
+ * The same partition of the same disk twice: two disks of one image.  Drivers leave out
+ * the one that was not started from, where that is known.
+ */
+static bool
+is_copy(const struct blockdisk *d)
+{
+	const struct block_facts *f = &d->client.facts, *own = &chosen->client.facts;
+
+	return d != chosen && d->client.live && f->state == BLOCK_READY && own->part_number != 0 &&
+	    memcmp(f->part_guid, own->part_guid, sizeof f->part_guid) == 0 &&
+	    memcmp(f->disk_guid, own->disk_guid, sizeof f->disk_guid) == 0;
+}
+
+static void
+say_copies(void)
+{
+	for (unsigned i = 0; i < disk_count; i++) {
+		if (copy_told[i] || !is_copy(disks[i]))
+			continue;
+		copy_told[i] = true;
+		log_line(LOG_WARNING "%s and %s have the same GUIDs, and firmware did not say which was started from: "
+		    "%s serves", chosen->client.facts.name, disks[i]->client.facts.name, chosen->client.facts.name);
+	}
+}
+
 static void
 move_disks(bool all)
 {
@@ -85,8 +113,10 @@ move_disks(bool all)
 		chosen = NULL;
 	if (chosen == NULL)
 		choose_disk();
-	if (chosen != NULL)
+	if (chosen != NULL) {
 		server.channel->disk_state = chosen->client.facts.state;
+		say_copies();
+	}
 }
 
 static bool

@@ -363,6 +363,17 @@ def the_root_is_that_of_the_disk_that_started(start):
 		check(has_file(second, "/root/there") and not has_file(path, "/root/there"), f"{which}: the root was mounted twice")
 
 
+def two_disks_that_firmware_does_not_tell_apart_are_named(start):
+	"""U-Boot does not say which PCI function it started from."""
+	path = disk()
+	second = os.path.join(images.OUT, "slots-copy.img")
+	subprocess.run(["cp", "--sparse=always", path, second], check=True)
+	m = boot(start, path, DISK2=second, FIRMWARE="uboot")
+	says(m, "nvme0n1 and nvme1n1 have the same GUIDs, and firmware did not say which was started from: nvme0n1 serves")
+	m.type("poweroff")
+	m.end()
+
+
 def host_keys_are_made_once(start):
 	"""Where dropbear is installed, at its first start."""
 	subprocess.run([os.path.join(TOP, "ports/build"), "dropbear"], check=True, stdout=subprocess.DEVNULL)
@@ -382,6 +393,6 @@ def host_keys_are_made_once(start):
 
 TESTS = [an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back, the_root_is_that_of_the_disk_that_started]
 if LONG:
-	TESTS += [an_upgrade_works_on_a_virtio_disk, pkg_upgrades_the_base_system_and_a_broken_one_falls_back, host_keys_are_made_once, a_system_whose_init_gives_up_falls_back, a_system_without_a_linux_world_falls_back,
+	TESTS += [two_disks_that_firmware_does_not_tell_apart_are_named, an_upgrade_works_on_a_virtio_disk, pkg_upgrades_the_base_system_and_a_broken_one_falls_back, host_keys_are_made_once, a_system_whose_init_gives_up_falls_back, a_system_without_a_linux_world_falls_back,
 	    a_system_that_hangs_falls_back_by_itself, a_kernel_that_hangs_falls_back_at_the_next_reset, a_power_cut_while_a_slot_is_written_leaves_a_system,
 	    a_power_cut_while_the_loader_is_written_leaves_one]
