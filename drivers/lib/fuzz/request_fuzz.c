@@ -32,6 +32,7 @@ void bell_ring(uint32_t slot) { (void)slot; }
 void log_line(const char *text, ...) { (void)text; }
 uint64_t time_ticks(void) { return 0; }
 uint64_t time_ticks_of_ns(uint64_t ns) { return ns; }
+uint64_t time_ns_of_ticks(uint64_t ticks) { return ticks; }
 _Noreturn void assertion_failed(const char *x, const char *f, int l) { (void)x; (void)f; (void)l; abort(); }
 
 static void

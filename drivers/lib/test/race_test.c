@@ -84,6 +84,7 @@ model_step(void)
 
 uint64_t time_ticks(void) { return 0; }
 uint64_t time_ticks_of_ns(uint64_t ns) { return ns; }
+uint64_t time_ns_of_ticks(uint64_t ticks) { return ticks; }
 
 void
 log_line(const char *text, ...)
