@@ -64,22 +64,50 @@ say_disk(const struct block_facts *f)
 		log_line("serves %s, %lu MiB from block %lu", f->name, chosen->disk.bytes >> 20, f->first_block);
 }
 
-/* The first disk that has what its channel is for: of several that the client may name, the
- * one that it has named. */
 static void
-choose_disk(void)
+serve_disk(struct blockdisk *d)
 {
-	for (unsigned i = 0; chosen == NULL && i < disk_count; i++)
-		if (blockdisk_ready(disks[i])) {
-			chosen = disks[i];
-			say_disk(&chosen->client.facts);
-			server_disk(&server, &chosen->disk);
-		}
+	chosen = d;
+	say_disk(&d->client.facts);
+	server_disk(&server, &d->disk);
+}
+
+/* Is it known whether it has what its channel is for? */
+static bool
+is_settled(const struct blockdisk *d)
+{
+	return d->client.live && d->client.facts.state != BLOCK_STARTING;
 }
 
 /*
- * The same partition of the same disk twice: two disks of one image.  Drivers leave out
- * the one that was not started from, where that is known.
+ * The first disk that has what its channel is for: of several that the client may name, the
+ * one that it has named.  A copy of the disk that was started from comes last, when all others
+ * are known not to have it: the loader may lie on a disk without a root.
+ */
+static void
+choose_disk(void)
+{
+	struct blockdisk *copy = NULL;
+	bool settled = true;
+
+	for (unsigned i = 0; i < disk_count; i++) {
+		bool ready = blockdisk_ready(disks[i]);
+
+		settled = settled && is_settled(disks[i]);
+		if (ready && (disks[i]->client.facts.flags & BLOCK_COPY) == 0) {
+			serve_disk(disks[i]);
+			return;
+		}
+		if (ready && copy == NULL)
+			copy = disks[i];
+	}
+	if (copy != NULL && settled)
+		serve_disk(copy);
+}
+
+/*
+ * The same partition of the same disk twice: two disks of one image, where drivers do not know
+ * which of them was started from.
  */
 static bool
 is_copy(const struct blockdisk *d)
@@ -87,6 +115,7 @@ is_copy(const struct blockdisk *d)
 	const struct block_facts *f = &d->client.facts, *own = &chosen->client.facts;
 
 	return d != chosen && d->client.live && f->state == BLOCK_READY && own->part_number != 0 &&
+	    (f->flags & BLOCK_COPY) == 0 &&
 	    memcmp(f->part_guid, own->part_guid, sizeof f->part_guid) == 0 &&
 	    memcmp(f->disk_guid, own->disk_guid, sizeof f->disk_guid) == 0;
 }

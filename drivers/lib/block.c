@@ -725,12 +725,29 @@ guid_put(volatile uint8_t to[16], const uint8_t from[16])
 		to[i] = from[i];
 }
 
+/*
+ * A disk that has the GUID of the one which the loader took, and is another one: two were
+ * made of one image, or one is a copy.  Its root partition has the same GUID, too.
+ */
+static bool
+is_copy(const struct block_server *s)
+{
+	return s->info->boot_elsewhere != 0 && s->gpt.source != GPT_NONE &&
+	    memcmp(s->gpt.disk_guid, s->info->boot_disk, sizeof s->gpt.disk_guid) == 0;
+}
+
+static bool
+is_root(const struct block_port *p)
+{
+	return strcmp(p->info->part, "root") == 0;
+}
+
 static void
 facts_put(const struct block_server *s, const struct block_port *p, struct block_channel *c)
 {
 	bool ready = p->part.state == BLOCK_READY;
 
-	c->flags = s->facts.flags;
+	c->flags = s->facts.flags | (is_root(p) && is_copy(s) ? BLOCK_COPY : 0);
 	c->block_size = ready ? s->facts.block_size : 0;
 	c->physical_size = ready ? s->facts.physical_size : 0;
 	c->max_bytes = ready ? BLOCK_MAX_BYTES : 0;
@@ -774,22 +791,9 @@ static const uint8_t root_type[16] = {
 	0x45, 0xb0, 0x21, 0xb9, 0xf0, 0x1d, 0xc3, 0x41, 0xaf, 0x44, 0x4c, 0x6f, 0x28, 0x0d, 0x3f, 0xae,
 };
 
-/*
- * A disk that has the GUID of the one which the loader took, and is another one: two were
- * made of one image, or one is a copy.  Its root partition has the same GUID, too.
- */
-static bool
-is_copy(const struct block_server *s)
-{
-	return s->info->boot_elsewhere != 0 && s->gpt.source != GPT_NONE &&
-	    memcmp(s->gpt.disk_guid, s->info->boot_disk, sizeof s->gpt.disk_guid) == 0;
-}
-
 static const struct gpt_part *
 root_find(const struct block_server *s)
 {
-	if (is_copy(s))
-		return NULL;
 	for (unsigned i = 0; i < 16; i++)
 		if (s->info->root_part[i] != 0)
 			return gpt_find_guid(&s->gpt, s->info->root_part);
@@ -814,7 +818,7 @@ part_resolve(struct block_server *s, struct block_port *p)
 		bounds_resolve(s, p);
 		return;
 	}
-	g = strcmp(name, "root") == 0 ? root_find(s) : gpt_find(&s->gpt, name);
+	g = is_root(p) ? root_find(s) : gpt_find(&s->gpt, name);
 	if (g == NULL) {
 		p->part.state = BLOCK_NO_MEDIUM;
 		return;
@@ -831,9 +835,9 @@ part_say(const struct block_server *s, const struct block_port *p)
 {
 	if (bound_by(p) != NULL)
 		return;
-	if (p->part.state != BLOCK_READY && is_copy(s) && strcmp(p->info->part, "root") == 0)
+	if (p->part.state == BLOCK_READY && is_root(p) && is_copy(s))
 		log_line(LOG_WARNING "%s: channel %s: this disk is a copy of the one that the system was started from: "
-		    "its root partition is left alone", s->facts.name, p->info->name);
+		    "its root partition is for want of another", s->facts.name, p->info->name);
 	else if (p->part.state != BLOCK_READY)
 		log_line(LOG_WARNING "%s: channel %s: there is no partition \"%s\"", s->facts.name, p->info->name,
 		    p->info->part);

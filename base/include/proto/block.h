@@ -87,6 +87,7 @@ enum {
 	BLOCK_HAS_ZEROES = 8,
 	BLOCK_READONLY = 16,
 	BLOCK_REMOVABLE = 32,
+	BLOCK_COPY = 64,	/* part root: the loader took another disk with this one's GUID; see block(5) */
 };
 
 enum block_status {
