@@ -283,7 +283,8 @@ static bool
 is_withdrawn(const struct channel *ch, const struct component *c)
 {
 	/* acquire: what the device did to the memory comes before it is somebody else's */
-	return !names_memory(ch, c) || __atomic_load_n(epoch_left(ch), __ATOMIC_ACQUIRE) == *epoch_of(ch);
+	return !names_memory(ch, c) || ch->released == *epoch_of(ch) ||
+	    __atomic_load_n(epoch_left(ch), __ATOMIC_ACQUIRE) == *epoch_of(ch);
 }
 
 void
@@ -303,6 +304,18 @@ bool
 channels_withdrawn(const struct component *c)
 {
 	return channels_holder(c) == NULL;
+}
+
+void
+channels_release(const struct component *server)
+{
+	for (unsigned i = 0; i < tessera.conf.channel_count; i++) {
+		struct channel *ch = &tessera.channel[i];
+
+		if (ch->conf->server == (int)server->index && ch->address != NULL &&
+		    (ch->conf->type == CHANNEL_BLOCK || ch->conf->type == CHANNEL_FS))
+			ch->released = *epoch_of(ch);
+	}
 }
 
 struct component *

@@ -136,6 +136,7 @@ struct channel {
 	void *address;			/* in init; null: not there */
 	uint64_t client_bit;		/* in the client's Notification: the server rings it */
 	uint64_t server_bit;
+	uint32_t released;		/* epoch of the client that the server's end let go of */
 };
 
 /* What a bit of init's Notification asks for. */
@@ -222,6 +223,12 @@ void channels_withdraw(const struct component *c);
 bool channels_withdrawn(const struct component *c);
 /* A server that has not said so; NULL: all have. */
 struct component *channels_holder(const struct component *c);
+/*
+ * A server has ended and is gone: its device, if it has one, is unbound, and its own drivers
+ * are through with what it sent.  So no device is at what its clients lent; its next life
+ * begins behind what stands in the rings.
+ */
+void channels_release(const struct component *server);
 struct component *channel_end(int index);
 
 /* component.c */

@@ -13,7 +13,7 @@
  */
 static const uint64_t BADGE_MESSAGE = 1ULL << 63;
 
-static const uint64_t STOP_LIMIT_NS = 1000000000;	/* for a driver or file server to answer */
+static const uint64_t STOP_LIMIT_NS = 3000000000;	/* for a driver or file server to answer */
 static const uint64_t STOP_STEP_NS = 200000;
 
 uint64_t
@@ -237,6 +237,7 @@ component_gone(struct component *c)
 {
 	c->free_ticks = time_ticks();
 	component_destroy(c);
+	channels_release(c);
 	c->clear_ticks = time_ticks();
 	plan_restart(c);
 	tell_peers(c);

@@ -363,6 +363,20 @@ def the_root_is_that_of_the_disk_that_started(start):
 		check(has_file(second, "/root/there") and not has_file(path, "/root/there"), f"{which}: the root was mounted twice")
 
 
+def a_copy_is_the_root_if_no_other_disk_has_one(start):
+	"""The loader lies on a disk from which the root partition was deleted."""
+	path = disk()
+	second = os.path.join(images.OUT, "slots-whole.img")
+	subprocess.run(["cp", "--sparse=always", path, second], check=True)
+	subprocess.run(["sgdisk", "-d", "5", path], check=True, stdout=subprocess.DEVNULL)
+	m = boot(start, path, DISK2=second)
+	check(re.search("(?m)^/dev/[a-z0-9]+ on / type ext4", m.sh("mount")), "/ is not on the other disk")
+	m.sh("echo here >/root/here && sync")
+	m.type("poweroff")
+	m.end()
+	check(has_file(second, "/root/here"), "nothing was written there")
+
+
 def two_disks_that_firmware_does_not_tell_apart_are_named(start):
 	"""U-Boot does not say which PCI function it started from."""
 	path = disk()
@@ -391,7 +405,8 @@ def host_keys_are_made_once(start):
 	m.end()
 
 
-TESTS = [an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back, the_root_is_that_of_the_disk_that_started]
+TESTS = [an_upgrade_boots_the_other_slot_and_a_damaged_one_falls_back, the_root_is_that_of_the_disk_that_started,
+    a_copy_is_the_root_if_no_other_disk_has_one]
 if LONG:
 	TESTS += [two_disks_that_firmware_does_not_tell_apart_are_named, an_upgrade_works_on_a_virtio_disk, pkg_upgrades_the_base_system_and_a_broken_one_falls_back, host_keys_are_made_once, a_system_whose_init_gives_up_falls_back, a_system_without_a_linux_world_falls_back,
 	    a_system_that_hangs_falls_back_by_itself, a_kernel_that_hangs_falls_back_at_the_next_reset, a_power_cut_while_a_slot_is_written_leaves_a_system,

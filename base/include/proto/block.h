@@ -45,7 +45,7 @@
  * sets client_epoch_seen; only then the new client uses the rings and its memory.
  * init counts once as well when a client has ended, and leaves its memory alone until
  * client_epoch_seen follows: a write that is under way would put the next owner's bytes on the
- * disk.  A server that does not say so within a second is ended, and its device stopped.
+ * disk.  A server that does not say so within three seconds is ended, and its device stopped.
  */
 #ifndef PROTO_BLOCK_H
 #define PROTO_BLOCK_H
