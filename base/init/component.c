@@ -638,15 +638,14 @@ component_stack(const struct component *c, uint64_t address, uint64_t *words, un
 	return frame_read(c->made.parts + PART_STACK, address - bottom, words, bytes);
 }
 
-enum error
-component_build(struct component *c)
+static enum error
+component_make(struct component *c)
 {
 	const void *bytes = (const uint8_t *)tessera.bundle + c->image->offset;
 	struct elf_image image;
 	const char *wrong;
 	enum error e;
 
-	c->starts++;
 	if (c->conf->world)
 		return world_build(c);
 	wrong = elf_open(&image, bytes, c->image->size, COMPONENT_IMAGE_BASE, COMPONENT_INFO_VADDR,
@@ -658,6 +657,17 @@ component_build(struct component *c)
 	e = build(c, &image);
 	if (e != OK)
 		say(LOG_WARNING "%s: cannot be built: %s", c->conf->name, error_name(e));
+	return e;
+}
+
+enum error
+component_build(struct component *c)
+{
+	enum error e;
+
+	c->starts++;
+	e = component_make(c);
+	window_close();
 	return e;
 }
 

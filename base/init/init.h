@@ -193,9 +193,12 @@ uint64_t memory_left(void);
 uint64_t memory_used(void);	/* by budgets, channels, init's own objects; with what alignment costs */
 /* Fill pieces with all memory that is left, in pieces of at least 2 MiB. */
 enum error memory_carve_rest(struct piece *pieces, unsigned *count, unsigned room);
+/*
+ * The slot of a Frame, and bytes in it.  Who has used them says window_close before that slot holds another Frame.
+ */
 enum error frame_write(uint32_t frame, uint64_t offset, const void *bytes, uint64_t count);
-/* Few bytes: within one page, or INIT_WINDOW_BYTES from the start of one. */
 enum error frame_read(uint32_t frame, uint64_t offset, void *to, uint64_t count);
+void window_close(void);
 enum error device_frame(uint64_t base, uint64_t bytes, uint32_t slot, uint64_t *offset);
 /* A Frame of init's that covers the device page at `at`, and where it is in it. */
 enum error device_block(uint64_t at, uint32_t *frame, uint64_t *offset, uint64_t *bytes_left);

@@ -162,52 +162,84 @@ memory_carve_rest(struct piece *pieces, unsigned *count, unsigned room)
 	return e;
 }
 
-/* Map the pages of a Frame that hold [offset, offset + count); *place: where. */
-static enum error
-window_open(uint32_t frame, uint64_t offset, uint64_t count, unsigned rights, uint8_t **place)
-{
-	uint64_t page = offset & ~(uint64_t)(PAGE - 1);
-	uint64_t pages = round_up(offset + count, PAGE) - page;
-	enum error e;
+/*
+ * The one window through which init sees into Frames.  It covers as much of one as it can and
+ * stays open from one use to the next: each closing is an invalidation in the TLBs of all CPUs,
+ * which an emulator's CPUs that take turns answer one after the other.
+ */
+static struct {
+	uint32_t frame;
+	uint64_t first, end;		/* bytes of the Frame; equal: closed */
+} window;
 
-	*place = (uint8_t *)INIT_WINDOW_VADDR + (offset - page);
-	e = cnode_mint_frame(INIT_SLOT_CNODE, window_slot, 0, frame, rights, page, pages);
+void
+window_close(void)
+{
+	if (window.first != window.end)
+		cnode_delete(INIT_SLOT_CNODE, window_slot);
+	window.end = window.first;
+}
+
+/* All of the Frame if that fits, or from the page of offset on. */
+static enum error
+window_open(uint32_t frame, uint64_t offset)
+{
+	const unsigned rights = RIGHT_READ | RIGHT_WRITE;
+	uint64_t bytes, mapped, first = 0, n;
+	uint32_t device;
+	enum error e = frame_info(frame, &bytes, &mapped, &device);
+
+	if (e != OK)
+		return e;
+	if (offset >= bytes)
+		return ERR_RANGE;
+	if (bytes > INIT_WINDOW_BYTES)
+		first = offset & ~(uint64_t)(PAGE - 1);
+	n = bytes - first < INIT_WINDOW_BYTES ? bytes - first : INIT_WINDOW_BYTES;
+	window_close();
+	e = cnode_mint_frame(INIT_SLOT_CNODE, window_slot, 0, frame, rights, first, n);
 	if (e != OK)
 		return e;
 	e = frame_map(window_slot, INIT_SLOT_VSPACE, INIT_WINDOW_VADDR, rights, MAP_NORMAL);
-	if (e != OK)
+	if (e != OK) {
 		cnode_delete(INIT_SLOT_CNODE, window_slot);
-	return e;
+		return e;
+	}
+	window.frame = frame;
+	window.first = first;
+	window.end = first + n;
+	return OK;
 }
 
+/* Where init sees the byte at offset, and how many follow it there. */
 static enum error
-window_write(uint32_t frame, uint64_t offset, const uint8_t *bytes, uint64_t count)
+window_at(uint32_t frame, uint64_t offset, uint8_t **place, uint64_t *count)
 {
-	uint8_t *to;
-	enum error e = window_open(frame, offset, count, RIGHT_READ | RIGHT_WRITE, &to);
+	enum error e = OK;
 
+	if (frame != window.frame || offset < window.first || offset >= window.end)
+		e = window_open(frame, offset);
 	if (e != OK)
 		return e;
-	memcpy(to, bytes, count);
-	/* A VCPU starts with its caches off. */
-	dcache_clean(to, count);
-	cnode_delete(INIT_SLOT_CNODE, window_slot);
+	*place = (uint8_t *)INIT_WINDOW_VADDR + (offset - window.first);
+	*count = window.end - offset;
 	return OK;
 }
 
 enum error
 frame_read(uint32_t frame, uint64_t offset, void *to, uint64_t count)
 {
-	uint8_t *from;
-	enum error e;
+	uint8_t *into = to, *from;
+	uint64_t n;
 
-	if (count > INIT_WINDOW_BYTES - (offset & (PAGE - 1)))
-		return ERR_RANGE;
-	e = window_open(frame, offset, count, RIGHT_READ, &from);
-	if (e != OK)
-		return e;
-	memcpy(to, from, count);
-	cnode_delete(INIT_SLOT_CNODE, window_slot);
+	for (; count > 0; count -= n, offset += n, into += n) {
+		enum error e = window_at(frame, offset, &from, &n);
+
+		if (e != OK)
+			return e;
+		n = n < count ? n : count;
+		memcpy(into, from, n);
+	}
 	return OK;
 }
 
@@ -215,16 +247,20 @@ enum error
 frame_write(uint32_t frame, uint64_t offset, const void *bytes, uint64_t count)
 {
 	const uint8_t *from = bytes;
-	enum error e = OK;
 	uint64_t n;
+	uint8_t *to;
 
-	for (; count > 0 && e == OK; count -= n, offset += n, from += n) {
-		n = INIT_WINDOW_BYTES - (offset & (PAGE - 1));
-		if (n > count)
-			n = count;
-		e = window_write(frame, offset, from, n);
+	for (; count > 0; count -= n, offset += n, from += n) {
+		enum error e = window_at(frame, offset, &to, &n);
+
+		if (e != OK)
+			return e;
+		n = n < count ? n : count;
+		memcpy(to, from, n);
+		/* A VCPU starts with its caches off. */
+		dcache_clean(to, n);
 	}
-	return e;
+	return OK;
 }
 
 /*

@@ -194,6 +194,7 @@ report_fault(const struct component *c, unsigned thread, uint32_t label, const s
 		    (unsigned long long)m->words[0], (unsigned long long)m->words[1],
 		    (unsigned long long)m->words[2], c->cpu[thread]);
 	report_registers(c, thread);
+	window_close();
 	capabilities_report(c);
 }
 
