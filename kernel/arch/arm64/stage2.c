@@ -19,8 +19,7 @@ enum {
 	S2_READ = 1 << 6, S2_WRITE = 1 << 7,
 	S2_INNER = 3 << 8,
 	S2_AF = 1 << 10,
-	/* Bounds of one step: cache maintenance is long, TLBI by page is not free. */
-	STEP_MAINTAINED = 8, TLBI_BY_PAGE = 16,
+	STEP_MAINTAINED = 8,		/* pages of one step: cache maintenance is long */
 };
 #define S2_XN		(1UL << 54)
 
@@ -117,11 +116,13 @@ vmid_return(uint64_t saved)
 }
 
 /*
- * No TLB knows [vaddr, vaddr + pages) any more.  First the stage 2 entries by
- * address, then everything that combined them with a stage 1 (D8.14.5).
+ * No TLB knows these entries any more.  Of one, first what stage 2 says of the
+ * address, then everything that combined it with a stage 1 (D8.14.5).  That
+ * second step forgets the whole space's combined entries, so of several the
+ * whole space is forgotten at once: each instruction more is a broadcast more.
  */
 static void
-tlb_invalidate(const struct arch_vspace *v, uint64_t vaddr, uint64_t entries, uint64_t entry_bytes)
+tlb_invalidate(const struct arch_vspace *v, uint64_t vaddr, uint64_t entries)
 {
 	uint64_t saved;
 
@@ -129,14 +130,11 @@ tlb_invalidate(const struct arch_vspace *v, uint64_t vaddr, uint64_t entries, ui
 	if (v->vttbr == 0)
 		return;			/* without a VMID there are no entries */
 	saved = vmid_borrow(v);
-	if (entries > TLBI_BY_PAGE) {
+	if (entries > 1)
 		__asm__ volatile("tlbi vmalls12e1is; dsb ish" : : : "memory");
-	} else {
-		for (uint64_t i = 0; i < entries; i++)
-			__asm__ volatile("tlbi ipas2e1is, %0" : :
-				"r"((vaddr + i * entry_bytes) >> 12) : "memory");
-		__asm__ volatile("dsb ish; tlbi vmalle1is; dsb ish" : : : "memory");
-	}
+	else
+		__asm__ volatile("tlbi ipas2e1is, %0; dsb ish; tlbi vmalle1is; dsb ish" : :
+			"r"(vaddr >> 12) : "memory");
 	vmid_return(saved);
 }
 
@@ -295,7 +293,7 @@ arch_vspace_unmap(struct vspace *v, uint64_t vaddr, uint64_t pages, unsigned att
 	}
 	count_add(&w, (uint64_t)0 - count);
 	prune(&v->arch, &w);
-	tlb_invalidate(&v->arch, first, count, bytes);
+	tlb_invalidate(&v->arch, first, count);
 	return pages_before(first, vaddr);
 }
 
@@ -310,7 +308,7 @@ arch_vspace_disable(struct vspace *v)
 		vspace_load(NULL);
 	if (vmid == 0)
 		return;
-	tlb_invalidate(&v->arch, 0, ENTRIES, ARCH_PAGE);
+	tlb_invalidate(&v->arch, 0, ENTRIES);
 	vmid_owner[vmid] = NULL;
 	v->arch.vttbr = 0;
 }
