@@ -38,6 +38,7 @@ enum {
 /* task->work: looked at on the way to EL0 (and by entry.S: keep below 16 bits). */
 enum {
 	TIF_SIGPENDING = 1, TIF_NEED_RESCHED = 2, TIF_RESTORE_MASK = 4, TIF_SYSCALL_TRACE = 8,
+	TIF_CPU_TIME = 16,		/* cpu_time_check() */
 };
 
 struct cred {				/* immutable once shared */
@@ -58,6 +59,11 @@ struct usage {				/* accounting, ns */
 	uint64_t user_ns, system_ns;
 	uint64_t minflt, majflt, nvcsw, nivcsw;
 	uint64_t maxrss_kib;
+};
+
+/* ITIMER_VIRTUAL, ITIMER_PROF: ns of the process's time, 0: does not run, once. */
+struct cpu_timer {
+	uint64_t expires, interval;
 };
 
 struct process {
@@ -97,6 +103,8 @@ struct process {
 	uint64_t start_ns;		/* CLOCK_MONOTONIC */
 	struct timer itimer_real;
 	uint64_t itimer_real_interval;
+	struct cpu_timer cpu_timer[2];
+	bool cpu_watched;		/* it has one of these, or RLIMIT_CPU: time/cpu_timer.c */
 	struct list posix_timers;
 	void *tracer;			/* ptrace: reserved */
 	struct task *exec_task;		/* it ends all other threads; tasklist_lock */
@@ -211,6 +219,8 @@ uint64_t rlimit(unsigned resource);		/* current's soft limit */
 /* What other folders keep in a process; weak and empty in proc/hooks.c. */
 void process_timers_init(struct process *);	/* time/: itimer_real, posix_timers of a new process */
 void process_timers_exit(struct process *);	/* it ends: cancel and free; no locks */
+void process_cpu_limit_changed(struct process *);	/* its RLIMIT_CPU is another one */
+void cpu_time_check(void);		/* TIF_CPU_TIME of current; task context, no locks */
 void process_timers_exec(struct process *);	/* POSIX timers go, the interval timer stays */
 
 /* sched/ */

@@ -32,6 +32,8 @@ limit_set(struct process *p, unsigned resource, const struct rlimit64 *n)
 		return -EPERM;
 	p->rlimit_max[resource] = n->rlim_max;
 	p->rlimit_cur[resource] = n->rlim_cur;
+	if (resource == RLIMIT_CPU)
+		process_cpu_limit_changed(p);
 	return 0;
 }
 

@@ -450,6 +450,8 @@ tick(struct timer *timer)
 		spin_unlock(&rq->lock);
 		return;
 	}
+	if (unlikely(rq->running->process->cpu_watched))
+		__atomic_fetch_or(&rq->running->work, TIF_CPU_TIME, __ATOMIC_SEQ_CST);
 	if (rq->ready > 0 && rq->running->slice_used >= SLICE_NS)
 		need_resched(rq->running);
 	rq->tick_deadline = rq->clock + TICK_NS;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Interval timers: setitimer(2), alarm in libc.  ITIMER_REAL is one timer in the
- * process; itimer_lock (rank 65, irq) protects it and its interval.  The timers of CPU
- * time (ITIMER_VIRTUAL, ITIMER_PROF) would need a tick in every program: ENOSYS.
+ * process; itimer_lock (rank 65, irq) protects it and its interval.  Those of CPU time
+ * (ITIMER_VIRTUAL, ITIMER_PROF) are in cpu_timer.c.
  */
 #include <linux/time.h>
 
 #include "clocks.h"
+#include "cpu_timer.h"
 #include "posix_timers.h"
 #include "syscall.h"
 #include "uaccess.h"
@@ -37,6 +38,7 @@ process_timers_init(struct process *p)
 {
 	timer_init(&p->itimer_real, itimer_fired);
 	p->itimer_real_interval = 0;
+	cpu_timers_init(p);
 }
 
 static void
@@ -81,7 +83,7 @@ ns_timeval(uint64_t ns)
 }
 
 static void
-itimer_get(struct process *p, struct __kernel_old_itimerval *v)
+real_get(struct process *p, struct __kernel_old_itimerval *v)
 {
 	uint64_t flags = spin_lock_irqsave(&itimer_lock), now = clock_monotonic(), left = 0;
 
@@ -92,23 +94,39 @@ itimer_get(struct process *p, struct __kernel_old_itimerval *v)
 	spin_unlock_irqrestore(&itimer_lock, flags);
 }
 
-static long
-which_supported(uint64_t which)
+/* The timer as it was into *was and, unless v is NULL, set as v says. */
+static void
+itimer_swap(struct process *p, int which, const struct __kernel_old_itimerval *v, struct __kernel_old_itimerval *was)
 {
-	if ((int)which == ITIMER_REAL)
-		return 0;
-	return (int)which == ITIMER_VIRTUAL || (int)which == ITIMER_PROF ? -ENOSYS : -EINVAL;
+	struct cpu_timer next, old;
+
+	if (which == ITIMER_REAL) {
+		real_get(p, was);
+		if (v != NULL)
+			itimer_set(p, timeval_ns(&v->it_value), timeval_ns(&v->it_interval));
+		return;
+	}
+	if (v != NULL)
+		next = (struct cpu_timer){ timeval_ns(&v->it_value), timeval_ns(&v->it_interval) };
+	cpu_timer_swap(p, which, v != NULL ? &next : NULL, &old);
+	was->it_value = ns_timeval(old.expires);
+	was->it_interval = ns_timeval(old.interval);
+}
+
+static bool
+which_valid(uint64_t which)
+{
+	return (int)which == ITIMER_REAL || (int)which == ITIMER_VIRTUAL || (int)which == ITIMER_PROF;
 }
 
 long
 sys_getitimer(uint64_t which, uint64_t to)
 {
 	struct __kernel_old_itimerval v;
-	long r = which_supported(which);
 
-	if (r != 0)
-		return r;
-	itimer_get(current->process, &v);
+	if (!which_valid(which))
+		return -EINVAL;
+	itimer_swap(current->process, (int)which, NULL, &v);
 	return copy_to_user(to, &v, sizeof(v));
 }
 
@@ -122,15 +140,13 @@ long
 sys_setitimer(uint64_t which, uint64_t from, uint64_t old)
 {
 	struct __kernel_old_itimerval v = { 0 }, was;
-	long r = which_supported(which);
 
-	if (r != 0)
-		return r;
+	if (!which_valid(which))
+		return -EINVAL;
 	if (from != 0 && copy_from_user(&v, from, sizeof(v)) != 0)
 		return -EFAULT;
 	if (!timeval_valid(&v.it_value) || !timeval_valid(&v.it_interval))
 		return -EINVAL;
-	itimer_get(current->process, &was);
-	itimer_set(current->process, timeval_ns(&v.it_value), timeval_ns(&v.it_interval));
+	itimer_swap(current->process, (int)which, &v, &was);
 	return old != 0 ? copy_to_user(old, &was, sizeof(was)) : 0;
 }

@@ -455,6 +455,75 @@ timers_signal(void)
 	setitimer(ITIMER_REAL, &it, NULL);
 }
 
+/* Burns CPU time until the signal has come so often. */
+static void
+cpu_time_signals(int which, int sig)
+{
+	struct itimerval it = { { 0, 20000 }, { 0, 20000 } }, was;
+
+	on(sig, count, 0);
+	EQUAL(setitimer(which, &it, NULL), 0);
+	EQUAL(getitimer(which, &was), 0);
+	REQUIRE(was.it_interval.tv_usec == 20000 && was.it_value.tv_sec == 0 && was.it_value.tv_usec > 0);
+	while (caught < 3)
+		continue;
+	memset(&it, 0, sizeof(it));
+	EQUAL(setitimer(which, &it, NULL), 0);
+	EQUAL(getitimer(which, &was), 0);
+	REQUIRE(was.it_value.tv_sec == 0 && was.it_value.tv_usec == 0);
+}
+
+static void
+timer_in_a_child(void)
+{
+	struct itimerval it;
+
+	_exit(getitimer(ITIMER_PROF, &it) == 0 && it.it_value.tv_sec == 0 && it.it_value.tv_usec == 0 ? 3 : 1);
+}
+
+static void
+cpu_timers_signal(void)
+{
+	struct itimerval it = { { 0, 0 }, { 9, 0 } };
+
+	cpu_time_signals(ITIMER_PROF, SIGPROF);
+	caught = 0;
+	cpu_time_signals(ITIMER_VIRTUAL, SIGVTALRM);
+	EQUAL(setitimer(ITIMER_PROF, &it, NULL), 0);
+	EXITS(timer_in_a_child, 3);
+	FAILS(setitimer(3, &it, NULL), EINVAL);
+}
+
+/* A soft limit of CPU time warns and goes on, a hard one ends the program; both are inherited. */
+static void
+cpu_limits_end_a_loop(void)
+{
+	struct rlimit l = { 1, 2 };
+	int status;
+	pid_t p = fork();
+
+	if (p == 0) {
+		if (setrlimit(RLIMIT_CPU, &l) != 0 || fork() != 0)
+			_exit(wait(&status) > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 7 : 1);
+		on(SIGXCPU, count, 0);
+		for (;;)
+			if (caught > 3)
+				_exit(1);
+	}
+	EQUAL(waitpid(p, &status, 0), p);
+	REQUIRE(WIFEXITED(status));
+	EQUAL(WEXITSTATUS(status), 7);
+	p = fork();
+	if (p == 0) {
+		setrlimit(RLIMIT_CPU, &l);
+		for (;;)
+			continue;
+	}
+	EQUAL(waitpid(p, &status, 0), p);
+	REQUIRE(WIFSIGNALED(status));
+	EQUAL(WTERMSIG(status), SIGXCPU);
+}
+
 static void
 a_zombie_takes_every_signal(void)
 {
@@ -480,4 +549,5 @@ TESTS(TEST(blocked_signals_wait), TEST(realtime_signals_queue_in_order), TEST(wh
     TEST(sigtimedwait_takes_and_times_out), TEST(stopping_and_going_on_is_told), TEST(continuing_is_told),
     TEST(nocldstop_is_silent), TEST(kill_and_stop_cannot_be_caught), TEST(handlers_may_change_registers),
     TEST(frames_chain_through_the_handler), TEST(exec_keeps_ignored_and_resets_caught), TEST(timers_signal),
+    TEST(cpu_timers_signal), TEST(cpu_limits_end_a_loop),
     TEST(a_zombie_takes_every_signal));

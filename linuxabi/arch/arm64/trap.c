@@ -140,13 +140,17 @@ trap_user(struct regs *r, uint64_t esr, uint64_t far)
 	irq_off();
 }
 
+enum { USER_WORK = TIF_NEED_RESCHED | TIF_SIGPENDING | TIF_RESTORE_MASK | TIF_CPU_TIME };
+
 void
 user_work(struct regs *r, unsigned syscall)
 {
 	uint32_t work;
 
-	while ((work = READ_ONCE(current->work) & (TIF_NEED_RESCHED | TIF_SIGPENDING | TIF_RESTORE_MASK)) != 0) {
+	while ((work = READ_ONCE(current->work) & (uint32_t)USER_WORK) != 0) {
 		irq_on();
+		if ((work & TIF_CPU_TIME) != 0)
+			cpu_time_check();
 		if ((work & TIF_NEED_RESCHED) != 0)
 			schedule();
 		if ((work & (TIF_SIGPENDING | TIF_RESTORE_MASK)) != 0) {
