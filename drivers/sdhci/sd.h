@@ -75,7 +75,9 @@ enum {					/* milliseconds and microseconds */
 	SD_OP_COND_STEP_MS = 5,
 	SD_BUSY_MS = 1500,
 	SD_CARD_LOOK_MS = 500,		/* is there a card? */
-	SD_POLL_US = 50,
+	SD_POLL_US = 50,		/* without interrupts, at first */
+	SD_POLL_MS = 20,		/* at most */
+	SD_POLL_SHARE = 8,
 	SD_RETRIES = 2,			/* of a transfer, before the card is identified anew */
 	SD_IDENTIFICATIONS = 3,		/* in a row without success, until it counts as no card */
 };
@@ -111,6 +113,7 @@ struct sd_card {
 	enum sd_state state;
 	bool waiting;			/* a command is at the host */
 	uint64_t deadline, look_after;	/* ticks */
+	uint64_t sent_ticks;		/* when the command went to the host */
 	unsigned identifications;
 	/* What identifying told. */
 	bool version_2, by_block;	/* addresses are blocks: SDHC, SDXC */

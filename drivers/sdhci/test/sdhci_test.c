@@ -572,6 +572,35 @@ a_controller_that_says_nothing_has_its_card_identified_anew(void)
 	CHECK(client.seen[BLOCK_EIO] == 0);
 }
 
+/* Soon at first, and never so often that a slow machine does nothing but look. */
+static void
+looks_at_a_command_without_interrupts_become_few(void)
+{
+	unsigned looks = 0;
+	uint64_t begun;
+
+	begin_short(9);
+	client.stop_at = 0;
+	seconds(3);
+	CHECK(card.state == SD_IDLE);
+	card.host_facts.has_interrupt = false;
+	dev.silent_of = 1;
+	client.stop_at = 1;
+	while (!card.waiting && looks++ < 100)
+		pass(1);
+	CHECK(card.waiting);
+	begun = card.sent_ticks;
+	world.now = begun;
+	for (looks = 0; world.now < begun + 1000000000; looks++) {
+		uint64_t next = sd_operations.deadline(&card), late = next - world.now;
+
+		CHECK(next > world.now && late <= SD_POLL_MS * 1000000ULL);
+		CHECK(late == SD_POLL_US * 1000 || late <= (world.now - begun) / SD_POLL_SHARE);
+		world.now = next;
+	}
+	CHECK(looks >= 50 && looks <= 150);
+}
+
 static void
 dma_errors_are_the_requests_own(void)
 {
@@ -680,6 +709,7 @@ main(void)
 	RUN(a_card_is_taken_out_during_traffic);
 	RUN(transfers_that_fail_are_tried_again);
 	RUN(a_controller_that_says_nothing_has_its_card_identified_anew);
+	RUN(looks_at_a_command_without_interrupts_become_few);
 	RUN(dma_errors_are_the_requests_own);
 	RUN(cards_that_cannot_be_used_are_no_medium);
 	RUN(controllers_that_cannot_be_used_are_refused_by_name);
