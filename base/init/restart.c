@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Restart policy: limits and back-off.
+ * Restart policy: limits and back-off.  And how often to look whether one that ended is gone.
  */
 #include "restart.h"
 
@@ -38,4 +38,12 @@ restart_decide(const struct conf_component *policy, struct restart_history *hist
 	history->failures++;
 	*at_ns = now_ns + (policy->delay_ns << doublings);
 	return RESTART_LATER;
+}
+
+uint64_t
+stopping_pause_ns(uint64_t waited_ns)
+{
+	uint64_t pause = waited_ns / STOPPING_SHARE;
+
+	return pause < STOPPING_LOOK_NS ? STOPPING_LOOK_NS : pause;
 }

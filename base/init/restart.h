@@ -29,4 +29,14 @@ enum restart_verdict { RESTART_NOT, RESTART_GIVE_UP, RESTART_LATER };
 enum restart_verdict restart_decide(const struct conf_component *policy,
     struct restart_history *history, enum ending ending, uint64_t now_ns, uint64_t *at_ns);
 
+/*
+ * Who ended waits until servers have let go of its memory, and init, which is above all of them,
+ * looks whether they have.  It looks so seldom that most of the time is theirs: where
+ * a look, or the timer before it, costs more than the first pause, they would not get on at all.
+ * Until the next look, when it has lasted for waited_ns; what comes in between is seen at
+ * most a quarter of the wait too late.
+ */
+enum { STOPPING_LOOK_NS = 200000, STOPPING_SHARE = 4 };
+uint64_t stopping_pause_ns(uint64_t waited_ns);
+
 #endif

@@ -14,7 +14,6 @@
 static const uint64_t BADGE_MESSAGE = 1ULL << 63;
 
 static const uint64_t STOP_LIMIT_NS = 3000000000;	/* for a driver or file server to answer */
-static const uint64_t STOP_STEP_NS = 200000;
 
 uint64_t
 badge_of(unsigned index, unsigned thread)
@@ -280,7 +279,7 @@ stopping_look(struct component *c, uint64_t now)
 			component_ended(holder, ENDED_FAILED);
 		}
 	}
-	return now + STOP_STEP_NS;
+	return now + stopping_pause_ns(now - time_ns_of_ticks(c->stopped_ticks));
 }
 
 /* ---- what arrives ------------------------------------------------------- */

@@ -161,6 +161,7 @@ def was_killed(m, victim, kills):
 	"""How often it was started again; the log may have cut a line or two."""
 	killed = m.output.count(f"{victim}: killed by chaos".encode())
 	again = m.output.count(f"{victim}: running again".encode())
+	check(b"does not let go" not in m.output, "init had to end somebody who did not answer")
 	check(killed >= kills * 3 // 4 and again >= killed * 9 // 10 - 1, f"{killed} kills, {again} starts")
 	return again
 

@@ -80,6 +80,26 @@ being_killed_by_authority_does_not_count(void)
 	CHECK(h.failures == 0);
 }
 
+/*
+ * In an emulator whose CPUs take turns, a timer's end passes the turn on, so that a whole round
+ * of 300 ms went by with one pause's worth of work.  However slow the machine, looks must become few.
+ */
+static void
+looks_at_one_that_stops_become_few(void)
+{
+	uint64_t waited = 0;
+	unsigned looks = 0;
+
+	CHECK(stopping_pause_ns(0) == STOPPING_LOOK_NS);
+	for (; waited < 3000 * MS; looks++) {
+		uint64_t pause = stopping_pause_ns(waited);
+
+		CHECK(pause >= STOPPING_LOOK_NS && (pause == STOPPING_LOOK_NS || pause <= waited / STOPPING_SHARE));
+		waited += pause;
+	}
+	CHECK(looks >= 10 && looks <= 50);
+}
+
 int
 main(void)
 {
@@ -87,5 +107,6 @@ main(void)
 	RUN(delays_double_and_stay_bounded);
 	RUN(a_limit_gives_up_and_time_forgives);
 	RUN(being_killed_by_authority_does_not_count);
+	RUN(looks_at_one_that_stops_become_few);
 	CHECK_END();
 }
