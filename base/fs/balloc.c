@@ -104,11 +104,12 @@ busy_clear(struct fs *fs, uint32_t group, uint32_t first, uint32_t count)
 	}
 }
 
-static uint32_t
-group_of(struct fs *fs, uint64_t block)
+uint32_t
+block_group(const struct fs *fs, uint64_t block)
 {
 	return (uint32_t)((block - fs->first_data_block) / fs->blocks_per_group);
 }
+
 
 static uint32_t
 bit_of(struct fs *fs, uint64_t block)
@@ -185,18 +186,13 @@ search_group(struct fs *fs, uint32_t group, uint32_t from, uint32_t want, uint32
 	return error;
 }
 
-int
-blocks_reserve(struct fs *fs, uint64_t goal, uint64_t want, struct extent *got)
+/* At most n, anywhere; n first, then what there is.  -ENOSPC. */
+static int
+search_all(struct fs *fs, uint64_t goal, uint32_t n, struct extent *got)
 {
-	uint32_t start, from, limit = fs->blocks_per_group / 4, n;
+	uint32_t start = block_group(fs, goal), from;
 	int r;
 
-	if (goal < fs->first_data_block || goal >= fs->blocks)
-		goal = fs->first_data_block;
-	start = group_of(fs, goal);
-	n = (uint32_t)min64(want, limit);
-	if (n == 0)
-		return -EINVAL;
 	for (uint32_t least = n;; least = 1) {
 		for (uint32_t i = 0; i < fs->groups; i++) {
 			from = i == 0 ? bit_of(fs, goal) : 0;
@@ -205,14 +201,61 @@ blocks_reserve(struct fs *fs, uint64_t goal, uint64_t want, struct extent *got)
 				return r < 0 ? r : 0;
 		}
 		if (least == 1)
-			return fs->failed ? -EROFS : -ENOSPC;
+			return -ENOSPC;
 	}
+}
+
+int
+blocks_reserve(struct fs *fs, uint64_t goal, uint64_t want, struct extent *got)
+{
+	uint32_t n = (uint32_t)min64(want, fs->blocks_per_group / 4);
+	int error;
+
+	if (goal < fs->first_data_block || goal >= fs->blocks)
+		goal = fs->first_data_block;
+	if (n == 0)
+		return -EINVAL;
+	do {
+		error = search_all(fs, goal, n, got);
+	} while (error == -ENOSPC && discards_give_way(fs));
+	return error == -ENOSPC && fs->failed ? -EROFS : error;
+}
+
+void
+blocks_release(struct fs *fs, uint64_t block, uint64_t count)
+{
+	busy_clear(fs, block_group(fs, block), bit_of(fs, block), (uint32_t)count);
 }
 
 void
 blocks_unreserve(struct fs *fs, uint64_t block, uint64_t count)
 {
-	busy_clear(fs, group_of(fs, block), bit_of(fs, block), (uint32_t)count);
+	fs->group[block_group(fs, block)].trimmed = 0;
+	blocks_release(fs, block, count);
+}
+
+uint32_t
+blocks_free_run(struct fs *fs, uint32_t group, const uint8_t *map, uint32_t *at, uint32_t end)
+{
+	const uint8_t *busy = fs->group[group].busy;
+
+	*at = next_bit(map, busy, *at, end, false);
+	return *at < end ? next_bit(map, busy, *at, end, true) - *at : 0;
+}
+
+int
+blocks_take(struct fs *fs, uint32_t group, uint32_t first, uint32_t count)
+{
+	int error = busy_make(fs, group);
+
+	if (error != 0)
+		return error;
+	if (!blocks_ok(fs, group_first(fs, group) + first, count)) {
+		fs->group[group].bitmap_bad = true;
+		return fs_error(fs, -ECORRUPT, "group %u's bitmap has metadata as free", group);
+	}
+	busy_set(fs, group, first, count);
+	return 0;
 }
 
 /* ---- changes to the bitmaps ------------------------------------------------------------ */
@@ -240,7 +283,7 @@ int
 blocks_use(struct handle *h, uint64_t block, uint64_t count)
 {
 	struct fs *fs = h->fs;
-	uint32_t group = group_of(fs, block), first = bit_of(fs, block);
+	uint32_t group = block_group(fs, block), first = bit_of(fs, block);
 	struct buffer *b;
 	int error = access_group(h, group, &b);
 
@@ -285,7 +328,7 @@ note_freed(struct handle *h, uint64_t block, uint64_t count)
 
 	/* never across groups: blocks_committed clears one group's bits at once */
 	if (last != NULL && last->block + last->count == block &&
-	    group_of(h->fs, last->block) == group_of(h->fs, block)) {
+	    block_group(h->fs, last->block) == block_group(h->fs, block)) {
 		last->count += count;
 		return 0;
 	}
@@ -306,7 +349,7 @@ static int
 free_in_group(struct handle *h, uint64_t block, uint32_t count)
 {
 	struct fs *fs = h->fs;
-	uint32_t group = group_of(fs, block), first = bit_of(fs, block);
+	uint32_t group = block_group(fs, block), first = bit_of(fs, block);
 	struct buffer *b;
 	int error = access_group(h, group, &b);
 
@@ -323,6 +366,7 @@ free_in_group(struct handle *h, uint64_t block, uint32_t count)
 	if (error != 0) {
 		/* no memory to remember them: the whole group waits for the commit */
 		fs->group[group].closed_until = h->transaction->id;
+		fs->group[group].trimmed = 0;
 		error = 0;
 	} else {
 		busy_set(fs, group, first, count);
@@ -363,11 +407,9 @@ blocks_free(struct handle *h, uint64_t block, uint64_t count, bool metadata)
 void
 blocks_committed(struct fs *fs, struct transaction *t)
 {
-	for (uint32_t i = 0; i < t->freeds; i++) {
-		struct extent *e = &t->freed[i];
-
-		busy_clear(fs, group_of(fs, e->block), bit_of(fs, e->block), (uint32_t)e->count);
-	}
+	if (!discard_freed(fs, t->freed, t->freeds))
+		for (uint32_t i = 0; i < t->freeds; i++)
+			blocks_unreserve(fs, t->freed[i].block, t->freed[i].count);
 	t->freeds = 0;
 }
 

@@ -143,8 +143,8 @@ batch_done(struct disk_request *r)
 
 /* Send one request; the segments are copied.  -ENOMEM when there is no memory
  * for it, and the batch has that error too. */
-int
-batch_submit(struct fs *fs, struct batch *batch, uint32_t op, uint32_t flags, uint64_t offset,
+static int
+submit(struct fs *fs, struct batch *batch, uint32_t op, uint32_t flags, uint64_t offset, uint64_t bytes,
     const struct disk_segment *segment, unsigned segments)
 {
 	struct batch_request *request;
@@ -165,14 +165,30 @@ batch_submit(struct fs *fs, struct batch *batch, uint32_t op, uint32_t flags, ui
 	request->disk.offset = offset;
 	request->disk.segment = request->segment;
 	request->disk.segments = segments;
-	for (unsigned i = 0; i < segments; i++)
-		request->disk.bytes += segment[i].bytes;
+	request->disk.bytes = bytes;
 	request->disk.done = batch_done;
 	request->disk.context = request;
 	batch->pending++;
 	fs->requests++;
 	fs->disk->submit(fs->disk, &request->disk);
 	return 0;
+}
+
+int
+batch_submit(struct fs *fs, struct batch *batch, uint32_t op, uint32_t flags, uint64_t offset,
+    const struct disk_segment *segment, unsigned segments)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < segments; i++)
+		bytes += segment[i].bytes;
+	return submit(fs, batch, op, flags, offset, bytes, segment, segments);
+}
+
+int
+batch_submit_range(struct fs *fs, struct batch *batch, uint32_t op, uint64_t offset, uint64_t bytes)
+{
+	return submit(fs, batch, op, 0, offset, bytes, NULL, 0);
 }
 
 int

@@ -132,6 +132,8 @@ struct batch_request {
 };
 int batch_submit(struct fs *fs, struct batch *batch, uint32_t op, uint32_t flags, uint64_t offset,
     const struct disk_segment *segment, unsigned segments);
+/* The same without memory: DISK_DISCARD. */
+int batch_submit_range(struct fs *fs, struct batch *batch, uint32_t op, uint64_t offset, uint64_t bytes);
 int batch_wait(struct batch *batch);
 int disk_flush(struct fs *fs);
 int disk_transfer(struct fs *fs, uint32_t op, uint32_t flags, uint64_t offset, void *memory,
@@ -239,6 +241,7 @@ struct group {
 				 * writes in progress, or freed in a transaction not yet committed */
 	uint32_t busy_count;
 	uint32_t largest;	/* no free run is longer than this */
+	uint32_t trimmed;	/* nothing was freed since all free runs of so many blocks were discarded; 0: no */
 	uint64_t closed_until;	/* transaction: nothing is allocated before it committed */
 	bool bitmap_bad;
 	bool sum_dirty;
@@ -274,6 +277,14 @@ struct fs {
 	struct extent *system;		/* sorted: blocks that no inode may have */
 	uint32_t systems;
 
+	bool discard_freed;		/* what a transaction frees is discarded */
+	bool discarder_runs;
+	unsigned discarding;		/* batches at the disk */
+	struct extent *discard;		/* committed as free, busy, to be discarded */
+	uint32_t discards, discard_room;
+	struct fiber_queue discard_waiters;
+
+	uint64_t commit_ns;		/* options.commit_ns, or as mounted */
 	struct buffer **bucket;
 	uint32_t bucket_mask;
 	struct buffer *oldest, *newest;	/* unused buffers */
@@ -316,7 +327,7 @@ uint64_t fs_random(struct fs *fs);
 
 int super_mount(struct fs *fs, const struct fs_request *request);	/* sleeps */
 int super_unmount(struct fs *fs);
-int super_remount(struct fs *fs, bool read_only);
+int super_remount(struct fs *fs, const struct fs_request *request);
 void super_drop(struct fs *fs);			/* forget the mount, write nothing */
 void super_sum(struct fs *fs);
 int super_write_home(struct fs *fs);		/* super_home with flags, at once; sleeps */
@@ -365,8 +376,29 @@ int block_new(struct handle *handle, uint64_t goal, uint64_t *block);
 /* Free blocks, metadata or data.  Sleeps. */
 int blocks_free(struct handle *handle, uint64_t block, uint64_t count, bool metadata);
 void blocks_committed(struct fs *fs, struct transaction *transaction);
+uint32_t block_group(const struct fs *fs, uint64_t block);
+/* The first run that is free and not busy, from bit *at of the group on and before end: its
+ * length, 0 if there is none; *at is where it begins. */
+uint32_t blocks_free_run(struct fs *fs, uint32_t group, const uint8_t *map, uint32_t *at, uint32_t end);
+/* Free blocks become busy.  -ENOMEM, -ECORRUPT. */
+int blocks_take(struct fs *fs, uint32_t group, uint32_t first, uint32_t count);
+/* Busy blocks are free again and hold nothing; blocks_unreserve: they may hold something. */
+void blocks_release(struct fs *fs, uint64_t block, uint64_t count);
 uint64_t blocks_available(struct fs *fs);
 int blocks_promise(struct fs *fs, uint64_t count, bool root, uint64_t *granted);
+
+/* ---- discarding (discard.c) ----------------------------------------------------- */
+
+/* FS_TRIM: one step of it.  Sleeps. */
+int64_t discard_trim(struct fs *fs, struct fs_job *job);
+/* A committed transaction freed these blocks, which are busy: they are discarded and then free, by
+ * and by.  false: it is not done, they are the caller's. */
+bool discard_freed(struct fs *fs, struct extent *run, uint32_t count);
+/* Somebody needs room: what waits to be discarded is free at once, what is at the disk after it has
+ * answered.  false: there was nothing of that.  Sleeps. */
+bool discards_give_way(struct fs *fs);
+/* Wait until all is discarded.  Sleeps. */
+void discards_end(struct fs *fs);
 
 /* ---- inodes (inode.c, ialloc.c) ----------------------------------------------- */
 

@@ -46,6 +46,7 @@ fs_new(struct disk *disk, const struct fs_options *options)
 		fs->options.fibers = DEFAULT_FIBERS;
 	if (fs->options.commit_ns == 0)
 		fs->options.commit_ns = DEFAULT_COMMIT_NS;
+	fs->commit_ns = fs->options.commit_ns;
 	fs->random = options->random | 1;
 	return fs;
 }
@@ -125,7 +126,7 @@ fs_run(struct fs *fs)
 	t = fs->journal.running;
 	if (t == NULL || fs->aborting || (t->live == 0 && t->freeds == 0))
 		return FS_NEVER;
-	return (int64_t)(t->started_ns + fs->options.commit_ns);
+	return (int64_t)(t->started_ns + fs->commit_ns);
 }
 
 bool

@@ -1172,7 +1172,7 @@ journal_timer(struct fs *fs)
 
 	if (j->running == NULL || fs->aborting || transaction_empty(j->running))
 		return;
-	if (now - j->running->started_ns >= fs->options.commit_ns)
+	if (now - j->running->started_ns >= fs->commit_ns)
 		journal_kick(fs, j->running->id);
 }
 

@@ -94,7 +94,9 @@ op_reserve(struct fs *fs, struct fs_job *job)
 	}
 	if (fs->read_only)
 		return -EROFS;
-	error = blocks_promise(fs, r->length, r->uid == 0, &granted);
+	do {
+		error = blocks_promise(fs, r->length, r->uid == 0, &granted);
+	} while (error == -ENOSPC && discards_give_way(fs));
 	return error != 0 ? error : (int64_t)granted;
 }
 
@@ -431,6 +433,8 @@ run_mounted(struct fs *fs, struct fs_job *job)
 		return op_recovered(fs, job->request.offset);
 	case FS_RESERVE:
 		return op_reserve(fs, job);
+	case FS_TRIM:
+		return discard_trim(fs, job);
 	default:
 		return op >= FS_LOOKUP && op <= FS_READDIR ? names_op(fs, job) : run_on_inode(fs, job);
 	}
@@ -454,7 +458,7 @@ op_run(struct fs *fs, struct fs_job *job)
 		lock_exclusive(&fs->gate);
 		result = op == FS_MOUNT ? op_mount(fs, job) : op == FS_UNMOUNT ? op_unmount(fs, (job->request.flags & FS_UNMOUNT_FORCE) != 0) :
 		    !fs->mounted ? -ENODEV :
-		    super_remount(fs, (job->request.flags & FS_MOUNT_READONLY) != 0);
+		    super_remount(fs, &job->request);
 		unlock(&fs->gate);
 		return result;
 	}
@@ -472,6 +476,8 @@ op_run(struct fs *fs, struct fs_job *job)
 		if (journal_commit(fs, fs->journal.running->id) == 0)
 			result = run_mounted(fs, job);
 	}
+	while (result == -ENOSPC && changes(op) && discards_give_way(fs))
+		result = run_mounted(fs, job);
 	job->answer.result = result;
 	redo_end(fs, job);
 	unlock(&fs->gate);

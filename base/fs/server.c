@@ -120,11 +120,12 @@ own_done(struct fs_job *job)
 }
 
 static void
-own_start(struct server *s, uint32_t op, uint32_t flags)
+own_start(struct server *s, uint32_t op, uint32_t flags, uint64_t length)
 {
 	memset(&s->own, 0, sizeof s->own);
 	s->own.request.op = op;
 	s->own.request.flags = flags;
+	s->own.request.length = length;
 	s->own.page = s->own_page;
 	s->own.page[0] = '\0';
 	s->own.done = own_done;
@@ -180,7 +181,10 @@ step_birth(struct server *s)
 	if (s->own_running)
 		return;
 	if (!s->own_done) {
-		own_start(s, FS_MOUNT, s->channel->read_only != 0 ? FS_MOUNT_READONLY : 0);
+		const struct fs_channel *ch = s->channel;
+
+		own_start(s, FS_MOUNT, (ch->mount_flags & FS_MOUNT_DISCARD) |
+		    (ch->read_only != 0 ? FS_MOUNT_READONLY : 0), ch->commit_seconds);
 		return;
 	}
 	s->own_done = false;
@@ -218,7 +222,7 @@ step_new_client(struct server *s)
 	if (s->active != 0 || s->own_running)
 		return;
 	if (fs_mounted(s->fs) && !s->own_done) {
-		own_start(s, FS_UNMOUNT, FS_UNMOUNT_FORCE);
+		own_start(s, FS_UNMOUNT, FS_UNMOUNT_FORCE, 0);
 		return;
 	}
 	s->own_done = false;
@@ -290,6 +294,14 @@ say_recovered(struct server *s)
 	server_say(s, line);
 }
 
+/* Our next life mounts as we did. */
+static void
+keep_options(struct server *s, const struct fs_request *request)
+{
+	s->channel->mount_flags = request->flags;
+	s->channel->commit_seconds = (uint32_t)(request->length < FS_COMMIT_MAX ? request->length : FS_COMMIT_MAX);
+}
+
 static void
 job_done(struct fs_job *job)
 {
@@ -299,6 +311,8 @@ job_done(struct fs_job *job)
 
 	switch (job->request.op) {
 	case FS_MOUNT:
+		if (result == 0)
+			keep_options(s, &job->request);
 		publish(s);
 		set_state(s, result == 0 ? FS_MOUNTED : fs_mounted(s->fs) ? FS_MOUNTED : FS_FAILED);
 		break;
@@ -314,6 +328,8 @@ job_done(struct fs_job *job)
 			set_state(s, FS_MOUNTED);
 		break;
 	case FS_REMOUNT:
+		if (result == 0)
+			keep_options(s, &job->request);
 		publish(s);
 		break;
 	default:
@@ -343,7 +359,6 @@ page_bytes(const struct fs_request *r)
 	case FS_REMOVEXATTR:
 		return FS_NAME + 32;
 	case FS_SETXATTR:
-	case FS_MOUNT:
 		return FS_SLOT_BYTES;
 	default:
 		return 0;

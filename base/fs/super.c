@@ -370,6 +370,11 @@ super_drop(struct fs *fs)
 			free(fs->group[i].busy);
 	free(fs->group);
 	fs->group = NULL;
+	free(fs->discard);
+	fs->discard = NULL;
+	fs->discards = fs->discard_room = 0;
+	fs->discarding = 0;
+	fs->discarder_runs = false;
 	free(fs->system);
 	fs->system = NULL;
 	fs->systems = 0;
@@ -455,6 +460,18 @@ begin_writing(struct fs *fs)
 	return error;
 }
 
+static void
+take_options(struct fs *fs, const struct fs_request *request)
+{
+	const uint64_t second = 1000000000;
+
+	fs->discard_freed = (request->flags & FS_MOUNT_DISCARD) != 0;
+	fs->commit_ns = request->length == 0 ? fs->options.commit_ns :
+	    min64(request->length, FS_COMMIT_MAX) * second;
+	if (fs->discard_freed && !fs->disk->has_discard)
+		say(fs, "mounted with discard, but the disk has none");
+}
+
 static int
 mount_once(struct fs *fs, const struct fs_request *request)
 {
@@ -476,6 +493,7 @@ mount_once(struct fs *fs, const struct fs_request *request)
 		error = check_root(fs);
 	if (error == 0 && (s.state & STATE_ERROR) != 0)
 		say(fs, "it has errors: run e2fsck");
+	take_options(fs, request);
 	fs->read_only = read_only || (error == 0 && !writable(fs, &s));
 	blocks = fs->blocks / 50;
 	fs->slack = blocks < 4096 ? blocks : 4096;
@@ -519,6 +537,7 @@ end_writing(struct fs *fs)
 {
 	int error = journal_flush(fs);
 
+	discards_end(fs);
 	journal_end(fs);
 	if (error != 0 || fs->aborting)
 		return error == 0 ? -EIO : error;
@@ -543,15 +562,18 @@ super_unmount(struct fs *fs)
 		error = end_writing(fs);
 	else if (fs->journal.committer_runs)
 		journal_end(fs);	/* it became read-only by an error */
+	discards_end(fs);
 	super_drop(fs);
 	return error;
 }
 
 int
-super_remount(struct fs *fs, bool read_only)
+super_remount(struct fs *fs, const struct fs_request *request)
 {
+	bool read_only = (request->flags & FS_MOUNT_READONLY) != 0;
 	int error;
 
+	take_options(fs, request);
 	if (read_only == fs->read_only)
 		return 0;
 	if (read_only) {

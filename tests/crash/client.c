@@ -188,7 +188,10 @@ set_text(struct call *call, size_t at, const char *text)
 int64_t
 client_mount(struct client *client)
 {
-	return perform(client, prepare(client, FS_MOUNT, false));
+	struct call *call = prepare(client, FS_MOUNT, false);
+
+	call->job.request.flags = client->mount_flags;
+	return perform(client, call);
 }
 
 int64_t
@@ -297,6 +300,7 @@ recover_server(struct client *client, uint64_t unanswered)
 	int64_t result;
 
 	new_call(call, FS_MOUNT);
+	call->job.request.flags = client->mount_flags;
 	result = call_once(client, call);
 	for (uint32_t i = 0; result >= 0 && i < client->model->opens; i++)
 		hold(client, call, client->model->open[i]);
@@ -495,6 +499,23 @@ do_sync(struct client *client, const struct model *model, const struct op *op, u
 	return perform(client, call);
 }
 
+static int64_t
+do_trim(struct client *client)
+{
+	uint64_t offset = 0;
+	int64_t result;
+
+	do {
+		struct call *call = prepare(client, FS_TRIM, false);
+
+		call->job.request.offset = offset;
+		call->job.request.length = UINT64_MAX;
+		result = perform(client, call);
+		offset = call->job.answer.made;
+	} while (result >= 0 && offset != 0);
+	return result == -EOPNOTSUPP && !client->disk->disk.has_discard ? 0 : result;
+}
+
 static void
 background_done(struct fs_job *job)
 {
@@ -676,6 +697,7 @@ client_do(struct client *client, struct model *model, const struct op *op, uint6
 	case OP_BG_SYNC: result = begin_sync(client, model, op, id); break;
 	case OP_POLL: result = do_poll(client, op->bytes); break;
 	case OP_WAIT: result = client_wait(client); break;
+	case OP_TRIM: result = do_trim(client); break;
 	case OP_STAT: {
 		struct call *call = prepare(client, FS_GETATTR, false);
 

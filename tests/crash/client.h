@@ -34,6 +34,7 @@ struct client {
 	uint32_t going;			/* inode without a name that is about to be evicted */
 	uint64_t gap;			/* steps of the disk until the next death; 0: no other */
 	unsigned deaths, faults;
+	uint32_t mount_flags;		/* FS_MOUNT_* */
 	bool verbose;			/* print what fs says */
 	char said[256];			/* its last line */
 };

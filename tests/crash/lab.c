@@ -65,6 +65,16 @@ do_all(struct client *client, struct model *model, const char *text, const char 
 }
 
 static bool
+open_client(struct client *client, struct record_disk *disk, const struct profile *profile)
+{
+	disk->disk.has_discard = profile->discards != DISCARDS_NO;
+	if (!client_open(client, disk))
+		return false;
+	client->mount_flags = profile->discards == DISCARDS_FREED ? FS_MOUNT_DISCARD : 0;
+	return true;
+}
+
+static bool
 set_up(struct profile *profile, struct image *image, bool verbose)
 {
 	struct record_disk disk;
@@ -73,7 +83,7 @@ set_up(struct profile *profile, struct image *image, bool verbose)
 	bool good;
 
 	record_disk_open(&disk, image, NULL, ORDER_FIFO, 0, profile->sector_bytes);
-	if (!client_open(&client, &disk))
+	if (!open_client(&client, &disk, profile))
 		return false;
 	client.verbose = verbose;
 	result = client_mount(&client);
@@ -222,7 +232,7 @@ recover_ours(struct lab *lab, struct record *record, char *why, size_t room)
 
 	record_disk_open(&disk, &lab->ours, record, record != NULL ? ORDER_RANDOM : ORDER_FIFO, 5,
 	    lab->profile->sector_bytes);
-	if (!client_open(&client, &disk)) {
+	if (!open_client(&client, &disk, lab->profile)) {
 		snprintf(why, room, "no memory for a server");
 		return NULL;
 	}
@@ -745,7 +755,7 @@ record_workload(struct running *running, const struct op *ops, int count)
 	image_restore(&lab->ours);
 	record_disk_open(&running->disk, &lab->ours, &running->record, lab->workload->order,
 	    lab->workload->seed, lab->profile->sector_bytes);
-	if (!client_open(&running->client, &running->disk))
+	if (!open_client(&running->client, &running->disk, lab->profile))
 		return -1;
 	running->client.verbose = lab->verbose && !lab->replay_only;
 	result = client_mount(&running->client);
@@ -911,7 +921,7 @@ live_and_die(struct lab *lab, const struct op *ops, int count, uint64_t death, u
 	record_disk_open(&running.disk, &lab->ours, NULL, lab->workload->order, lab->workload->seed + death,
 	    lab->profile->sector_bytes);
 	model_open_after(&running.model, &lab->profile->model);
-	if (!client_open(&running.client, &running.disk) ||
+	if (!open_client(&running.client, &running.disk, lab->profile) ||
 	    !client_survive(&running.client, &running.model, death % 3 == 2 ? 1 + death % 7 : 0))
 		return false;
 	running.client.verbose = lab->verbose;

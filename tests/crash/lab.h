@@ -21,6 +21,7 @@ struct profile {
 	size_t size;
 	const char *fill;		/* operations after the common ones; or null */
 	bool may_be_full;		/* ENOSPC is an answer */
+	enum { DISCARDS_NO, DISCARDS_CAN, DISCARDS_FREED } discards;	/* the disk can; and it is mounted so */
 	/* made by profile_make */
 	uint8_t *bytes;
 	uint64_t *hash, total;

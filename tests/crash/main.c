@@ -50,6 +50,11 @@ static struct profile profiles[] = {
 	    .sector_bytes = 512, .size = 6 * MIB },
 	{ .name = "full", .mke2fs = "-b 1024 -J size=1 -N 64 -m 0", .block_bytes = 1024, .sector_bytes = 512,
 	    .size = 2304 * 1024, .fill = FILL, .may_be_full = true },
+	/* what is freed is discarded; what is free is, when it is asked for */
+	{ .name = "discard", .mke2fs = "-b 1024 -J size=1 -N 512 -g 1024", .block_bytes = 1024, .sector_bytes = 512,
+	    .size = 4 * MIB, .discards = DISCARDS_FREED },
+	{ .name = "trim", .mke2fs = "-b 1024 -J size=1 -N 512 -g 1024", .block_bytes = 1024, .sector_bytes = 512,
+	    .size = 4 * MIB, .discards = DISCARDS_CAN },
 };
 
 static struct profile *
@@ -59,7 +64,7 @@ find_profile(const char *name)
 		if (strcmp(profiles[i].name, name) == 0)
 			return &profiles[i];
 	}
-	errx(2, "no profile \"%s\"; there are 1k, 4k, 4kn, old, 2k, groups, full", name);
+	errx(2, "no profile \"%s\"; there are 1k, 4k, 4kn, old, 2k, groups, full, discard, trim", name);
 }
 
 /* ---- what is run ----------------------------------------------------------------------- */
@@ -84,6 +89,8 @@ static const struct part short_plan[] = {
 	{ "1k", 0, 0, "replace", 2 }, { "1k", 0, 0, "sqlite-rollback", 2 }, { "4k", 0, 0, "sqlite-wal", 2 },
 	{ "1k", 0, 0, "orphans", 2 }, { "full", 0, 0, "full", 2 }, { "1k", 0, 0, "revoke", 1 },
 	{ "4k", 0, 0, "forgotten", 1 }, { "1k", 0, 0, "untar-small", 1 },
+	{ "discard", 1, 40, NULL, 2 }, { "discard", 0, 0, "discard", 1 }, { "discard", 0, 0, "revoke", 1 }, { "trim", 0, 0, "discard", 2 },
+	{ "discard", OVERLAP + 3, 20, NULL, 1 }, { "discard", DEATHS, 0, "discard", 0 },
 	{ "1k", DEATHS + 1, 0, NULL, 0 }, { "1k", DEATHS + OVERLAP + 3, 60, NULL, 0 },
 	{ "1k", DEATHS, 0, "orphans", 0 }, { "1k", DEATHS, 0, "sqlite-rollback", 0 },
 };
@@ -109,6 +116,10 @@ static const struct part long_plan[] = {
 	{ "groups", DEATHS + OVERLAP + 4, 300, NULL, 0 }, { "1k", DEATHS, 0, "orphans", 0 },
 	{ "1k", DEATHS, 0, "sqlite-rollback", 0 }, { "1k", DEATHS, 0, "sqlite-wal", 0 },
 	{ "1k", DEATHS, 0, "busy", 0 }, { "1k", DEATHS, 0, "directory", 0 }, { "1k", DEATHS, 0, "revoke", 0 },
+	{ "discard", 1, 0, NULL, 8 }, { "discard", 3, 100, NULL, 4 }, { "discard", OVERLAP + 4, 200, NULL, 4 },
+	{ "discard", 0, 0, "discard", 8 }, { "discard", 0, 0, "revoke", 6 }, { "discard", 0, 0, "extents", 6 },
+	{ "discard", 0, 0, "churn", 4 }, { "trim", 0, 0, "discard", 12 }, { "trim", DEATHS, 0, "discard", 0 }, { "discard", DEATHS, 0, "discard", 0 },
+	{ "discard", DEATHS + OVERLAP + 4, 200, NULL, 0 },
 	{ "1k", 2, 0, NULL, 4 }, { "4k", 2, 400, NULL, 4 }, { "4kn", 2, 400, NULL, 4 },
 	{ "old", 2, 400, NULL, 4 }, { "2k", 2, 400, NULL, 4 }, { "groups", 2, 400, NULL, 4 },
 };

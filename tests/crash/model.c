@@ -348,6 +348,7 @@ model_errno(struct model *model, const struct op *op)
 	case OP_BG_SYNC:
 	case OP_POLL:
 	case OP_WAIT:
+	case OP_TRIM:
 	case OP_KINDS:
 		return 0;
 	}
@@ -684,6 +685,7 @@ model_apply(struct model *model, const struct op *op, struct effect *effect)
 	case OP_BG_SYNC:
 	case OP_POLL:
 	case OP_WAIT:
+	case OP_TRIM:
 	case OP_KINDS:
 		break;
 	}

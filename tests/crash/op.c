@@ -40,6 +40,7 @@ static const struct {
 	[OP_BG_SYNC] = { "bg-sync", "" },
 	[OP_POLL] = { "poll", "b" },
 	[OP_WAIT] = { "wait", "" },
+	[OP_TRIM] = { "trim", "" },
 };
 
 static int

@@ -18,6 +18,7 @@
  *	wait			(for what was begun)
  *	stat P			(which changes nothing, but fs looks at it)
  *	tick			(time passes, and old transactions are committed)
+ *	trim			(what is free is discarded, where the disk can)
  *
  * The path "%" is the inode that was opened last without a name.
  */
@@ -31,7 +32,7 @@ enum op_kind {
 	OP_CREAT, OP_MKDIR, OP_SYMLINK, OP_WRITE, OP_APPEND, OP_TRUNCATE, OP_FALLOC, OP_KEEP, OP_PUNCH,
 	OP_ZERO, OP_RENAME, OP_EXCHANGE, OP_LINK, OP_UNLINK, OP_RMDIR, OP_OPEN_UNLINK, OP_CLOSE,
 	OP_TMPFILE, OP_SETXATTR, OP_REMOVEXATTR, OP_CHMOD, OP_FSYNC, OP_FDATASYNC, OP_SYNC, OP_TICK,
-	OP_STAT, OP_BG_FSYNC, OP_BG_SYNC, OP_POLL, OP_WAIT,
+	OP_STAT, OP_BG_FSYNC, OP_BG_SYNC, OP_POLL, OP_WAIT, OP_TRIM,
 	OP_KINDS,
 };
 

@@ -198,7 +198,8 @@ move_data(struct record_disk *disk, struct disk_request *request)
 		write = &disk->record->write[request->private[0]];
 	image_touch(disk->image, request->offset, request->bytes);
 	if (request->op != DISK_WRITE) {
-		memset(place, 0, request->bytes);
+		/* what is discarded may be anything afterwards: here it is what nobody takes for his own */
+		memset(place, request->op == DISK_DISCARD ? 0xa5 : 0, request->bytes);
 		return;
 	}
 	gather(request, place);

@@ -477,6 +477,45 @@ churn(struct text *text)
 	put(text, "wait");
 }
 
+/*
+ * Files go, and their blocks are discarded when they may be: what is deleted and not committed is
+ * the old owner's in the next state.  A trim looks again where something was freed and committed.
+ */
+static void
+discard(struct text *text)
+{
+	put(text, "mkdir /t");
+	for (unsigned i = 0; i < 24; i++) {
+		put(text, "creat /t/%u", i);
+		put(text, "append /t/%u %u#+%u", i, (unsigned)(mix(i, 4) % 9) + 2, i);
+		put(text, i % 2 == 0 ? "fsync /t/%u" : "fdatasync /t/%u", i);
+		if (i % 4 == 3) {
+			put(text, "unlink /t/%u", i - 3);
+			put(text, i % 8 == 3 ? "sync" : "bg-sync");
+			put(text, "poll %u", (unsigned)(mix(i, 5) % 6));
+			put(text, "unlink /t/%u", i - 1);
+			put(text, "punch /t/%u 0 2#", i);
+			put(text, "trim");
+			put(text, "bg-sync");
+			put(text, "poll %u", (unsigned)(mix(i, 6) % 6));
+			put(text, "truncate /t/%u 100", i);
+			put(text, "trim");
+		}
+		if (i % 8 == 7) {
+			put(text, "mkdir /t/d");
+			put(text, "setxattr /t/d user.big 700");
+			put(text, "sync");
+			put(text, "rmdir /t/d");
+			put(text, "trim");
+		}
+	}
+	put(text, "wait");
+	put(text, "sync");
+	put(text, "trim");
+	put(text, "append /t/1 3#");
+	put(text, "fsync /t/1");
+}
+
 /* An inode is changed, leaves the server's cache, and is synced then. */
 static void
 forgotten(struct text *text)
@@ -503,11 +542,11 @@ static const struct {
 } named[] = {
 	{ "untar", 0 }, { "untar-small", 0 }, { "sqlite-rollback", 0 }, { "sqlite-wal", 0 },
 	{ "orphans", 0 }, { "wrap", 300 }, { "full", 0 }, { "directory", 0 }, { "extents", 0 },
-	{ "busy", 0 }, { "churn", 900 }, { "replace", 0 }, { "revoke", 0 }, { "forgotten", 602 },
+	{ "busy", 0 }, { "discard", 0 }, { "churn", 900 }, { "replace", 0 }, { "revoke", 0 }, { "forgotten", 602 },
 };
 
 const char *const workload_names[] = { "replace", "sqlite-rollback", "sqlite-wal", "orphans", "full",
-	"directory", "extents", "revoke", "busy", "churn", "forgotten", "untar-small", "wrap", "untar", NULL };
+	"directory", "extents", "revoke", "busy", "discard", "churn", "forgotten", "untar-small", "wrap", "untar", NULL };
 
 char *
 named_text(const char *name, uint32_t block_bytes)
@@ -538,6 +577,8 @@ named_text(const char *name, uint32_t block_bytes)
 		revoke(&text);
 	else if (strcmp(name, "busy") == 0)
 		busy(&text);
+	else if (strcmp(name, "discard") == 0)
+		discard(&text);
 	else if (strcmp(name, "churn") == 0)
 		churn(&text);
 	else if (strcmp(name, "forgotten") == 0)

@@ -90,6 +90,8 @@ workload(struct rig *rig)
 		rig_truncate(rig, other, 10000 * (i % 3));
 		rig_unlink(rig, root, "noise");
 		rig_unlink(rig, dir, "x");
+		if (rig->disk.has_discard && i % 8 == 3)
+			CHECK(rig_trim(rig, 0, UINT64_MAX, 0) >= 0);
 		if (i % 6 == 5)
 			rig->clock += 6000000000;
 	}
@@ -132,10 +134,11 @@ check_state(struct rig *rig, const uint8_t *start, uint32_t events, uint64_t see
 static void
 power_cuts_lose_nothing_synced(void)
 {
-	static const char *const shapes[] = { "-b 1024", "-b 4096 -O ^metadata_csum" };
+	static const char *const shapes[] = { "-b 1024", "-b 4096 -O ^metadata_csum", "-b 1024 -g 1024" };
 	unsigned states = 0;
 
-	for (unsigned s = 0; s < 2; s++) {
+	/* the last shape on a disk that makes rubbish of what is discarded */
+	for (unsigned s = 0; s < 3; s++) {
 		struct rig rig;
 		uint8_t *start;
 
@@ -143,9 +146,11 @@ power_cuts_lose_nothing_synced(void)
 		start = malloc(rig.disk.bytes);
 		memcpy(start, rig.bytes, rig.disk.bytes);
 		rig.shuffle = rig.record = true;
+		rig.disk.has_discard = s == 2;
 		promised = 0;
-		CHECK(rig_mount(&rig, 0) == 0);
+		CHECK(rig_mount(&rig, s == 2 ? FS_MOUNT_DISCARD : 0) == 0);
 		workload(&rig);
+		CHECK((rig.discards > 20) == (s == 2));
 		rig_kill(&rig);
 		for (uint32_t events = 0; events <= rig.logged && check_ok; events += 1 + rig.logged / 150) {
 			check_state(&rig, start, events, events * 977 + s, events % 4 == 0);

@@ -49,6 +49,8 @@ legal(struct rig *rig, const struct disk_request *r)
 	if (r->offset % rig->disk.sector_bytes != 0 || r->offset > rig->disk.bytes ||
 	    r->bytes > rig->disk.bytes - r->offset || r->segments > DISK_SEGMENTS)
 		return false;
+	if (r->op == DISK_DISCARD)
+		return rig->disk.has_discard && r->segments == 0 && r->bytes != 0 && r->bytes % rig->disk.sector_bytes == 0;
 	for (unsigned i = 0; i < r->segments; i++) {
 		if (r->segment[i].bytes % rig->disk.sector_bytes != 0)
 			return false;
@@ -80,6 +82,16 @@ transfer(struct rig *rig, struct disk_request *r)
 	}
 }
 
+/* What is at the disk as the log has it. */
+static void
+log_write(struct rig *rig, const struct disk_request *r)
+{
+	struct rig_write w = { r->offset, (uint32_t)r->bytes, false, (r->flags & DISK_FUA) != 0, 0, malloc(r->bytes) };
+
+	memcpy(w.data, rig->bytes + r->offset, r->bytes);
+	log_add(rig, w);
+}
+
 static int
 do_request(struct rig *rig, struct disk_request *r, uint32_t mark)
 {
@@ -100,13 +112,15 @@ do_request(struct rig *rig, struct disk_request *r, uint32_t mark)
 	case DISK_WRITE:
 		rig->writes++;
 		transfer(rig, r);
-		if (rig->record) {
-			struct rig_write w = { r->offset, (uint32_t)r->bytes, false,
-				(r->flags & DISK_FUA) != 0, 0, malloc(r->bytes) };
-
-			memcpy(w.data, rig->bytes + r->offset, r->bytes);
-			log_add(rig, w);
-		}
+		if (rig->record)
+			log_write(rig, r);
+		return 0;
+	case DISK_DISCARD:
+		rig->discards++;
+		rig->discarded += r->bytes;
+		memset(rig->bytes + r->offset, RIG_RUBBISH, r->bytes);
+		if (rig->record)
+			log_write(rig, r);
 		return 0;
 	case DISK_FLUSH:
 		rig->flushes++;
@@ -694,6 +708,41 @@ int64_t
 rig_fsync(struct rig *rig, struct ref inode)
 {
 	return finish(rig, job_on(rig, FS_FSYNC, inode), NULL);
+}
+
+int64_t
+rig_trim(struct rig *rig, uint64_t offset, uint64_t length, uint64_t least)
+{
+	uint64_t end = offset + length < offset ? UINT64_MAX : offset + length;
+	int64_t done = 0, n;
+
+	do {
+		struct fs_job *job = rig_job(rig, FS_TRIM);
+
+		job->request.offset = offset;
+		job->request.length = end - offset;
+		job->request.size = least;
+		n = rig_call(rig, job);
+		offset = job->answer.made;
+		rig_job_free(job);
+		if (n < 0)
+			return n;
+		done += n;
+	} while (offset != 0);
+	return done;
+}
+
+int64_t
+rig_remount(struct rig *rig, uint32_t flags, uint64_t commit_seconds)
+{
+	struct fs_job *job = rig_job(rig, FS_REMOUNT);
+	int64_t result;
+
+	job->request.flags = flags;
+	job->request.length = commit_seconds;
+	result = rig_call(rig, job);
+	rig_job_free(job);
+	return result;
 }
 
 int64_t

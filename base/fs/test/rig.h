@@ -16,12 +16,13 @@
 #include <string.h>
 #include "../fs.h"
 
-enum { RIG_MEMORY = 4 << 20, RIG_QUEUE = 4096 };
+enum { RIG_MEMORY = 4 << 20, RIG_QUEUE = 4096, RIG_RUBBISH = 0xd5 /* what discarded blocks read as */ };
 
 /* A write as the disk saw it. */
 struct rig_write {
 	uint64_t offset;
 	uint32_t bytes;
+	/* a discard is a write of RIG_RUBBISH */
 	bool flush;			/* not a write: everything answered before it was submitted is stable */
 	bool fua;
 	uint32_t mark;			/* flush: records that were answered when it was submitted */
@@ -42,6 +43,7 @@ struct rig {
 	int fail_error;
 	bool fail_all;
 	uint64_t requests, writes, flushes, reads;
+	uint64_t discards, discarded;	/* requests, bytes */
 	bool record;
 	struct rig_write *log;
 	uint32_t logged, log_room;
@@ -106,6 +108,9 @@ int64_t rig_write(struct rig *rig, struct ref inode, uint64_t offset, const void
 int64_t rig_read(struct rig *rig, struct ref inode, uint64_t offset, void *data, size_t bytes);
 int64_t rig_fsync(struct rig *rig, struct ref inode);
 int64_t rig_sync(struct rig *rig);
+/* FS_TRIM to its end: bytes discarded. */
+int64_t rig_trim(struct rig *rig, uint64_t offset, uint64_t length, uint64_t least);
+int64_t rig_remount(struct rig *rig, uint32_t flags, uint64_t commit_seconds);
 int64_t rig_fallocate(struct rig *rig, struct ref inode, uint32_t mode, uint64_t offset, uint64_t bytes);
 int64_t rig_setxattr(struct rig *rig, struct ref inode, const char *name, const void *value, size_t bytes,
     uint32_t flags);

@@ -88,17 +88,24 @@ enum fs_state {
 
 enum fs_op {
 	/* mount and whole file system */
-	FS_MOUNT = 1,		/* flags: FS_MOUNT_*; page: options (text); answer: attributes of the root */
+	FS_MOUNT = 1,		/* flags: FS_MOUNT_*; length: seconds until a change is committed, at most
+				 * FS_COMMIT_MAX (0: 5); answer: attributes of the root */
 	FS_UNMOUNT,		/* commits, marks clean; all holds must be gone (-EBUSY) */
 	FS_STATFS,		/* answer.page: struct fs_statfs */
 	FS_SYNC,		/* everything answered before is committed */
-	FS_REMOUNT,		/* flags as FS_MOUNT: read-only and back */
+	FS_REMOUNT,		/* flags and length as FS_MOUNT: read-only and back, and the options */
 	FS_HOLD,		/* inode: the client uses it though it has, or soon will have, no name (after a
 				 * new epoch); until FS_EVICT or a new name */
 	FS_RECOVERED,		/* see Deaths; offset: the lowest sequence without an answer, 0: none.  An inode
 				 * without a name that such a request made or unlinked stays until FS_EVICT */
 	FS_RESERVE,		/* length: blocks to set aside for writes to come (or give back: FS_RELEASE);
 				 * result: blocks granted, -ENOSPC if none */
+	FS_TRIM,		/* offset, length (in the file system): discard what is free there, but no runs
+				 * below `size`; all in bytes.  result: bytes discarded; made: the offset to go on
+				 * at, since one request does not take long (0: that was all).  What was discarded
+				 * and not used since is left out.  -EOPNOTSUPP, -EROFS, -EINVAL: the offset is
+				 * outside, the length less than a block, size more than a group.  Who has no room
+				 * has it back from here (FS_RESERVE) */
 
 	/* names; dir = inode, page: name (NUL-terminated); answer: attributes of what was found or made */
 	FS_LOOKUP = 32,
@@ -137,7 +144,8 @@ enum fs_op {
 	FS_REMOVEXATTR,
 };
 
-enum { FS_MOUNT_READONLY = 1, FS_MOUNT_NO_GROW = 2, FS_DATASYNC = 1, FS_STABLE = 2,
+/* FS_MOUNT_DISCARD: what a transaction frees is discarded when it has committed. */
+enum { FS_MOUNT_READONLY = 1, FS_MOUNT_NO_GROW = 2, FS_MOUNT_DISCARD = 4, FS_COMMIT_MAX = 300, FS_DATASYNC = 1, FS_STABLE = 2,
 	FS_RELEASE = 1 };
 enum { FS_SET_MODE = 1, FS_SET_UID = 2, FS_SET_GID = 4, FS_SET_SIZE = 8, FS_SET_ATIME = 16,
 	FS_SET_MTIME = 32, FS_SET_CTIME = 64, FS_SET_FLAGS = 128 };
@@ -250,6 +258,8 @@ struct fs_channel {			/* at offset 0 of the channel Frame */
 	volatile uint32_t read_only;	/* 1: also after an error made it so */
 	volatile uint32_t disk_state;	/* enum block_state of the disk below */
 	volatile uint32_t client_epoch_quiet;	/* server's: nothing that a client before this one sent is in progress */
+	/* Server's, of what is mounted: flags and length of the last FS_MOUNT or FS_REMOUNT, for its next life. */
+	volatile uint32_t mount_flags, commit_seconds;
 	struct fs_ring requests, answers;
 	_Alignas(64) struct fs_slot slot[FS_SLOTS];
 	_Alignas(4096) uint8_t page[FS_SLOTS][FS_SLOT_BYTES];
