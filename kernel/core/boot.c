@@ -221,6 +221,7 @@ start_init(struct slot *slots, const struct bootinfo *info)
 	sc->budget = sc->period = info->timer.frequency_hz / 100;	/* slices of 10 ms */
 	sc->refills = 1;
 	sc->configured = 1;
+	cpus[0].users = 2;		/* init, and the kernel's own interrupts */
 	sc->thread = t;
 	t->sched = sc;
 	thread_ready(t);
@@ -237,6 +238,8 @@ kernel_start(const struct bootinfo *info, unsigned cpus_found)
 	paddr_t info_base;
 
 	cpu_count = cpus_found;
+	for (unsigned i = 0; i < cpu_count; i++)
+		cpus[i].power = CPU_ON;		/* or soon: what it has to do waits for it */
 	collect_ranges(info);
 
 	object_init(&cnode, OBJ_CNODE, carve(INIT_CNODE_BITS + SLOT_BITS), INIT_CNODE_BITS);

@@ -376,6 +376,7 @@ check_sched_context(struct sched_context *sc)
 	if (sc->thread != NULL)
 		CHECK(sc->thread->sched == sc, sc);
 	if (sc->configured) {
+		CHECK(cpus[sc->cpu].users != 0 && cpus[sc->cpu].power == CPU_ON, sc);
 		CHECK(sc->refills >= 1 && sc->refills <= REFILLS, sc);
 		for (unsigned i = 0; i < sc->refills; i++)
 			amount += sc->refill[(sc->head + i) % REFILLS].amount;
@@ -518,6 +519,9 @@ check_cpu(struct cpu *c)
 	}
 	check_queue(&c->release);
 	check_deadlines(c);
+	if (c->power == CPU_OFF)
+		CHECK(c->users == 0 && c->current == NULL && c->ready_count == 0 && c->first == NULL &&
+			c->release.head == NULL, c);
 	if (c->current == NULL)
 		return;
 	CHECK(c->current->queued != QUEUED_RUN, c);

@@ -14,6 +14,7 @@ irq_unbind(struct irq *irq)
 
 	if (irq->notification == NULL)
 		return;
+	cpus[irq->cpu].users--;
 	if (irq->intid != 0)
 		arch_irq_disable(irq->intid);
 	for (link = &irq->notification->irqs; *link != irq; link = &(*link)->next)
@@ -32,6 +33,7 @@ irq_bind(struct irq *irq, const struct slot *notification, unsigned cpu)
 	irq->next = irq->notification->irqs;
 	irq->notification->irqs = irq;
 	irq->cpu = (uint16_t)cpu;
+	cpus[cpu].users++;
 	irq->unanswered = 0;
 	if (irq->intid != 0)
 		arch_irq_enable(irq->intid, cpu);

@@ -492,11 +492,33 @@ kernel_kick(void)
 	c->reschedule = 1;
 }
 
+/* Its deadlines go to the boot CPU, which is always on. */
+bool
+kernel_cpu_leaves(struct cpu *c)
+{
+	enum { AT_ONCE = 16 };
+
+	assert(c->users == 0 && c->current == NULL);
+	for (int n = 0; n < AT_ONCE && c->first != NULL; n++) {
+		struct deadline *d = c->first;
+		enum deadline_kind kind = (enum deadline_kind)d->kind;
+
+		deadline_cancel(d);
+		deadline_insert(d, kind, d->when, 0);
+	}
+	if (c->first != NULL || c->release.head != NULL) {
+		arch_kick_cpu(c->id);
+		return false;
+	}
+	c->power = CPU_OFF;
+	return true;
+}
+
 void
 kernel_cpu_online(struct cpu *c, unsigned id)
 {
 	c->id = id;
-	c->online = 1;
+	c->power = CPU_ON;
 	c->reschedule = 1;
 	c->timer = 0;
 	c->account_from = arch_now();

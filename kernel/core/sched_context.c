@@ -94,8 +94,9 @@ sched_context_activate(struct sched_context *sc, uint64_t now)
 		refill_at(sc, 0)->when = now;
 }
 
-void
-sched_context_destroy(struct sched_context *sc)
+/* Whatever runs on it does so no more. */
+static void
+sched_context_release(struct sched_context *sc)
 {
 	struct thread *server = NULL;
 	struct reply *r;
@@ -122,6 +123,15 @@ sched_context_destroy(struct sched_context *sc)
 	}
 	if (server != NULL)
 		sched_place(server);
+}
+
+void
+sched_context_destroy(struct sched_context *sc)
+{
+	sched_context_release(sc);
+	if (sc->configured)
+		cpus[sc->cpu].users--;
+	sc->configured = 0;
 }
 
 /* ---- invocations ---------------------------------------------------------- */
@@ -151,11 +161,11 @@ sched_context_unbind(struct thread *caller, struct slot *self)
 	if (sc->thread != NULL && thread_runs_elsewhere(sc->thread)) {
 		struct thread *t = sc->thread;
 
-		sched_context_destroy(sc);
+		sched_context_release(sc);
 		arch_kick_cpu(t->cpu);
 		return RESTART;
 	}
-	sched_context_destroy(sc);
+	sched_context_release(sc);
 	return OK;
 }
 
@@ -183,9 +193,14 @@ sched_control_configure(struct thread *caller, struct slot *self, struct slot *s
 	(void)self;
 	if (cpu >= cpu_count || budget < BUDGET_MIN_TICKS || budget > period || period >> 56 != 0)
 		return ERR_RANGE;
+	if (cpus[cpu].power != CPU_ON)
+		return ERR_STATE;
 	if (t != NULL && t->state == THREAD_READY)
 		thread_unready(t);
 	deadline_cancel(&sc->deadline);
+	cpus[cpu].users++;
+	if (sc->configured)
+		cpus[sc->cpu].users--;
 	sc->cpu = (uint16_t)cpu;
 	sc->budget = budget;
 	sc->period = period;

@@ -390,6 +390,123 @@ TEST(system_control_logs_and_counts)
 	EXPECT(INVOKE0(INIT_SLOT_SYSTEM_CONTROL, SYSTEM_CONTROL_RESET), ERR_STATE);
 }
 
+static enum error
+stop(unsigned cpu)
+{
+	return INVOKE(INIT_SLOT_SYSTEM_CONTROL, SYSTEM_CONTROL_CPU_STOP, cpu);
+}
+
+static enum error
+start_cpu(unsigned cpu)
+{
+	return INVOKE(INIT_SLOT_SYSTEM_CONTROL, SYSTEM_CONTROL_CPU_START, cpu);
+}
+
+/* A SchedContext of an actor goes to another CPU. */
+static enum error
+move_to(const struct actor *a, unsigned cpu)
+{
+	return INVOKE(INIT_SLOT_SCHED_CONTROL, SCHED_CONTROL_CONFIGURE, a->sched, cpu, 10000, 10000);
+}
+
+TEST_ON(2, a_cpu_stops_only_when_nothing_needs_it)
+{
+	struct actor a = actor(10, 1, false);
+	uint32_t h = new_slot(), n = make(OBJ_NOTIFICATION, 0);
+
+	EXPECT(stop(2), ERR_RANGE);
+	EXPECT(start_cpu(2), ERR_RANGE);
+	EXPECT(stop(0), ERR_BUSY);
+	EXPECT(start_cpu(1), OK);
+	start(&a);
+	EXPECT(stop(1), ERR_BUSY);
+	EXPECT(INVOKE(a.sched, SCHED_CONTEXT_UNBIND), OK);
+	EXPECT(stop(1), ERR_BUSY);		/* its time is still there */
+	EXPECT(INVOKE(a.sched, SCHED_CONTEXT_BIND, a.thread), OK);
+
+	/* The thread's state is in CPU 1's registers when its time moves. */
+	EXPECT(cpus[1].arch.live == a.t, true);
+	EXPECT(INVOKE(a.thread, THREAD_SUSPEND), OK);
+	cpus[1].arch.live = a.t;
+	EXPECT(move_to(&a, 0), OK);
+	EXPECT(stop(1), OK);
+	EXPECT(cpus[1].arch.live == NULL && cpus[1].arch.off, true);
+	EXPECT(stop(1), OK);
+	EXPECT(move_to(&a, 1), ERR_STATE);
+	EXPECT(INVOKE0(INIT_SLOT_SYSTEM_CONTROL, SYSTEM_CONTROL_CHECK), OK);
+	EXPECT(result(1), 0);
+
+	EXPECT(start_cpu(1), OK);
+	EXPECT(cpus[1].arch.off, false);
+	EXPECT(move_to(&a, 1), OK);
+	EXPECT(INVOKE(a.thread, THREAD_RESUME), OK);
+	EXPECT(running(1) == a.t, true);
+
+	/* An interrupt is bound from there, and its time goes. */
+	EXPECT(INVOKE(INIT_SLOT_IRQ_CONTROL, IRQ_CONTROL_GET, 33, 1, 0, h), OK);
+	irq_bind(slot_of(h)->irq, slot_of(n), 1);
+	EXPECT(delete(a.sched), OK);
+	EXPECT(stop(1), ERR_BUSY);
+	EXPECT(delete(n), OK);
+	EXPECT(stop(1), OK);
+	EXPECT(start_cpu(1), OK);
+}
+
+TEST_ON(2, deadlines_of_a_stopped_cpu_are_kept)
+{
+	enum { N = 40 };			/* more than go at once */
+	struct actor a[N];
+	uint32_t n = make(OBJ_NOTIFICATION, 0);
+
+	for (unsigned i = 0; i < N; i++) {
+		a[i] = actor(10, 1, false);
+		start(&a[i]);
+		EXPECT(running(1) == a[i].t, true);
+		syscall_on(1, SYS_WAIT, n, 0, 0, host_now + 1000 + 10 * i, 0);
+		EXPECT(move_to(&a[i], 0), OK);
+	}
+	EXPECT(cpus[1].first != NULL, true);
+	EXPECT(stop(1), OK);
+	EXPECT(cpus[1].first == NULL, true);
+	(void)sleep_init();
+	for (unsigned i = 0; i < 4; i++)
+		host_advance(2000);		/* some at a time */
+	for (unsigned i = 0; i < N; i++) {
+		EXPECT(a[i].t->state, THREAD_READY);
+		EXPECT(a[i].t->regs.x[0], ERR_TIMEOUT);
+	}
+}
+
+TEST_ON(2, firmware_may_refuse_a_cpu)
+{
+	struct actor a = actor(10, 1, false);
+
+	EXPECT(move_to(&a, 0), OK);
+	host_firmware_refuses = true;
+	EXPECT(stop(1), ERR_STATE);
+	EXPECT(cpus[1].power, CPU_ON);
+	host_firmware_refuses = false;
+	EXPECT(stop(1), OK);
+	host_firmware_refuses = true;
+	EXPECT(start_cpu(1), ERR_STATE);
+	EXPECT(cpus[1].power, CPU_OFF);
+	host_firmware_refuses = false;
+	EXPECT(start_cpu(1), OK);
+	EXPECT(move_to(&a, 1), OK);
+	start(&a);
+	EXPECT(running(1) == a.t, true);
+}
+
+/* Asked to stop, and told to stay before it went. */
+TEST_ON(2, a_cpu_that_is_stopping_can_stay)
+{
+	cpus[1].power = CPU_STOPPING;
+	EXPECT(start_cpu(1), OK);
+	host_settle();
+	EXPECT(cpus[1].power, CPU_ON);
+	EXPECT(cpus[1].arch.off, false);
+}
+
 TEST(many_deadlines_come_in_order)
 {
 	enum { N = 24 };

@@ -48,10 +48,13 @@ uint64_t el2_pa_range(void);
 /* psci.c */
 void psci_init(uint32_t boot_conduit);
 int64_t psci_cpu_on(uint64_t mpidr, uint64_t entry, uint64_t context);
+void psci_cpu_off(void);		/* returns only if it was refused */
+bool psci_cpu_is_off(uint64_t mpidr);
 
 /* gic.c */
 void gic_init(const struct bootinfo *boot);
 bool gic_cpu_init(struct arch_cpu *cpu);
+void gic_cpu_silence(bool silent);	/* this CPU takes no interrupts (true), or does again */
 void gic_kick(const struct arch_cpu *cpu);
 void gic_vtimer_set_active(const struct arch_cpu *cpu, bool active);
 enum { INTID_KICK = 0, INTID_SPI = 32, INTID_NONE = 1020 };	/* 1020 and above are special */
@@ -82,6 +85,7 @@ void smmu_invalidate(const struct vspace *v, uint64_t iova, uint64_t entries, ui
 extern uint64_t boot_root;		/* what secondary CPUs load into TTBR0_EL2 */
 unsigned smp_start(const struct bootinfo *boot);
 void smp_release(void);
+void smp_cpu_leave(struct cpu *cpu);	/* off, if nothing needs it; else returns, with the lock */
 _Noreturn void secondary_main(struct cpu *cpu);
 void smp_cpu_prepare(struct cpu *cpu, unsigned id, uint64_t mpidr);
 

@@ -177,6 +177,13 @@ gic_cpu_init(struct arch_cpu *cpu)
 }
 
 void
+gic_cpu_silence(bool silent)
+{
+	sysreg_write(ICC_IGRPEN1, silent ? 0 : 1);
+	isb();
+}
+
+void
 arch_kick_cpu(unsigned cpu)
 {
 	gic_kick(&cpus[cpu].arch);

@@ -6,10 +6,13 @@
 #include "arch_arm64.h"
 
 enum {
+	PSCI_CPU_OFF		= 0x84000002,
 	PSCI_SYSTEM_OFF		= 0x84000008,
 	PSCI_SYSTEM_RESET	= 0x84000009,
 };
-#define PSCI_CPU_ON	0xc4000003UL
+#define PSCI_CPU_ON		0xc4000003UL
+#define PSCI_AFFINITY_INFO	0xc4000004UL
+enum { AFFINITY_OFF = 1 };
 
 static uint32_t conduit;
 
@@ -45,6 +48,18 @@ int64_t
 psci_cpu_on(uint64_t mpidr, uint64_t entry, uint64_t context)
 {
 	return psci_call(PSCI_CPU_ON, mpidr, entry, context);
+}
+
+void
+psci_cpu_off(void)
+{
+	psci_call(PSCI_CPU_OFF, 0, 0, 0);
+}
+
+bool
+psci_cpu_is_off(uint64_t mpidr)
+{
+	return psci_call(PSCI_AFFINITY_INFO, mpidr, 0, 0) == AFFINITY_OFF;
 }
 
 _Noreturn void

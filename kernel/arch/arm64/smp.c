@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The CPUs: their records, stacks, and starting the others by PSCI.  They are
- * started before the first thread exists, so that what must be the same on all
- * of them is known; each waits until the boot CPU has made init.
+ * The CPUs: their records, stacks, and starting and stopping the others by
+ * PSCI.  First they are started before a thread exists, so that what must be the
+ * same on all of them is known; each waits until the boot CPU has made init.
  */
 #include "arch_arm64.h"
 
@@ -11,7 +11,7 @@ enum {
 	START_SECONDS = 5,
 };
 
-enum { CPU_OFF, CPU_WAITING, CPU_UNUSABLE };	/* arch_cpu.started */
+enum { CPU_NOT_STARTED, CPU_WAITING, CPU_UNUSABLE };	/* arch_cpu.started */
 
 uint64_t boot_root;
 
@@ -54,18 +54,55 @@ secondary_main(struct cpu *cpu)
 	cpu_run(cpu, cpu->id);
 }
 
+bool
+arch_cpu_start(unsigned id)
+{
+	extern char secondary_start[];
+	struct cpu *cpu = &cpus[id];
+
+	dsb_ish();
+	return psci_cpu_on(cpu->arch.mpidr, (uint64_t)secondary_start, (uint64_t)cpu) == 0;
+}
+
+bool
+arch_cpu_is_off(unsigned id)
+{
+	return psci_cpu_is_off(cpus[id].arch.mpidr);
+}
+
+/*
+ * Idle, and asked to stop: threads that still have state in this CPU get it back.
+ * It comes back by secondary_start, with everything as at the first time.
+ */
+void
+smp_cpu_leave(struct cpu *cpu)
+{
+	if (cpu->arch.fp_owner != NULL)
+		arch_thread_release(cpu->arch.fp_owner);
+	if (cpu->arch.loaded_thread != NULL)
+		arch_thread_release(cpu->arch.loaded_thread);
+	if (!kernel_cpu_leaves(cpu))
+		return;
+	arch_timer_set(NEVER);
+	gic_cpu_silence(true);
+	kernel_unlock(cpu);
+	psci_cpu_off();
+	kernel_lock(cpu);
+	gic_cpu_silence(false);
+	cpu->stop_refused = 1;
+	kernel_cpu_online(cpu, cpu->id);
+}
+
 /* False: it did not come up; nothing more is started then, its record may still be taken. */
 static bool
 cpu_start(struct cpu *cpu, const struct boot_cpu *info, unsigned id)
 {
-	extern char secondary_start[];
 	uint64_t limit = arch_now() + START_SECONDS * sysreg_read("cntfrq_el0");
 
 	smp_cpu_prepare(cpu, id, mpidr_affinity(info->mpidr));
-	dsb_ish();
-	if (psci_cpu_on(cpu->arch.mpidr, (uint64_t)secondary_start, (uint64_t)cpu) != 0)
+	if (!arch_cpu_start(id))
 		return false;
-	while (__atomic_load_n(&cpu->arch.started, __ATOMIC_ACQUIRE) == CPU_OFF)
+	while (__atomic_load_n(&cpu->arch.started, __ATOMIC_ACQUIRE) == CPU_NOT_STARTED)
 		if (arch_now() > limit)
 			return false;
 	return cpu->arch.started == CPU_WAITING;

@@ -21,6 +21,8 @@ static void
 idle(struct cpu *cpu)
 {
 	vspace_load(NULL);
+	if (cpu->power == CPU_STOPPING)
+		smp_cpu_leave(cpu);
 	kernel_unlock(cpu);
 	if (cpu->arch.fp_on != 0)
 		fp_off(cpu);

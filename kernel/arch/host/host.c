@@ -19,6 +19,7 @@ struct cpu *host_cpu;
 uint64_t host_now;
 int host_preempt = -1;
 unsigned host_resets, host_power_offs;
+bool host_firmware_refuses;
 bool host_quiet;
 bool host_fast = true;
 uint64_t host_word0;
@@ -50,6 +51,19 @@ arch_console_write(const char *text, size_t bytes)
 {
 	if (!host_quiet)
 		fwrite(text, 1, bytes, stderr);
+}
+
+bool
+arch_cpu_start(unsigned cpu)
+{
+	cpus[cpu].arch.starting = !host_firmware_refuses;
+	return !host_firmware_refuses;
+}
+
+bool
+arch_cpu_is_off(unsigned cpu)
+{
+	return cpus[cpu].arch.off;
 }
 
 void
@@ -551,6 +565,24 @@ resume(struct thread *t)
 	schedule();			/* for the deadline of a VCPU that was moved */
 }
 
+/* Idle and asked to stop. */
+static void
+cpu_leave(struct cpu *c)
+{
+	if (c->arch.live != NULL)
+		arch_thread_release(c->arch.live);
+	if (!kernel_cpu_leaves(c))
+		return;
+	if (host_firmware_refuses) {
+		c->stop_refused = 1;
+		kernel_cpu_online(c, c->id);
+		return;
+	}
+	c->arch.off = true;
+	c->arch.kicked = false;
+	c->arch.timer = NEVER;
+}
+
 /* The end of every entry that was not a fast path. */
 static void
 leave(void)
@@ -560,6 +592,18 @@ leave(void)
 	host_preempt = -1;
 	if (t != NULL)
 		resume(t);
+	else if (host_cpu->power == CPU_STOPPING)
+		cpu_leave(host_cpu);
+}
+
+/* What the firmware was asked to switch on. */
+static void
+cpu_arrive(struct cpu *c)
+{
+	host_cpu = c;
+	c->arch.starting = c->arch.off = c->arch.kicked = false;
+	kernel_cpu_online(c, c->id);
+	leave();
 }
 
 static struct thread *
@@ -663,8 +707,11 @@ host_wfi(unsigned cpu)
 void
 host_interrupt(unsigned cpu, uint32_t intid)
 {
-	struct thread *t = enter(cpu);
+	struct thread *t;
 
+	if (cpus[cpu].arch.off)
+		return;
+	t = enter(cpu);
 	if (host_fast && (t = fastpath_interrupt(host_cpu, intid)) != NULL) {
 		resume(t);
 		return;
@@ -717,6 +764,12 @@ host_settle(void)
 		for (unsigned i = 0; i < cpu_count; i++) {
 			struct cpu *c = &cpus[i];
 
+			if (c->arch.starting) {
+				cpu_arrive(c);
+				again = true;
+			}
+			if (c->arch.off)
+				continue;
 			if (c->arch.kicked) {
 				c->arch.kicked = false;
 				enter(i);

@@ -151,6 +151,11 @@ void arch_irq_disable(uint32_t intid);
 void arch_irq_ack(uint32_t intid);
 void arch_irq_mask(uint32_t intid);		/* an LPI stays pending until it is enabled */
 
+/* CPUs, by the firmware.  start: false if it refuses; the CPU comes to
+ * kernel_cpu_online().  is_off: all that the kernel asked of it is done. */
+bool arch_cpu_start(unsigned cpu);
+bool arch_cpu_is_off(unsigned cpu);
+
 /* Console until a driver takes it; power; figures for system_control_bench. */
 void arch_console_write(const char *text, size_t bytes);
 void arch_power_off(void);
@@ -171,6 +176,10 @@ struct bootinfo;
 void kernel_start(const struct bootinfo *info, unsigned cpus_found);
 /* On every CPU, the first included, once it is ready to run threads. */
 void kernel_cpu_online(struct cpu *cpu, unsigned id);
+/* This CPU idles, is CPU_STOPPING, and holds no thread's state any more.  True:
+ * nothing of it is needed, so it goes off (if it cannot, it sets stop_refused and
+ * is online again).  False: it was kicked, and asks again after that. */
+bool kernel_cpu_leaves(struct cpu *cpu);
 
 /* t is the running thread: cpu_self()->current. */
 void kernel_syscall(struct thread *t);

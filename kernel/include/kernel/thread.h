@@ -158,11 +158,20 @@ struct sched_context {
 };
 static_assert(sizeof(struct sched_context) <= 1 << SCHED_CONTEXT_BITS, "SchedContext");
 
+enum cpu_power {
+	CPU_OFF,
+	CPU_STARTING,			/* on its way from the firmware */
+	CPU_ON,				/* only now time on it is given, or an interrupt sent there */
+	CPU_STOPPING,			/* goes off when it idles next */
+};
+
 struct cpu {
 	struct thread *current;		/* NULL: idle.  Not in the run queue */
 	uint32_t id;
-	uint8_t online;
+	uint8_t power;			/* enum cpu_power */
+	uint8_t stop_refused;		/* firmware did not switch it off */
 	uint8_t reschedule;		/* current may no longer be the one to run */
+	uint32_t users;			/* configured SchedContexts and bound interrupts, which need it */
 	uint32_t ready_count;		/* threads in ready */
 	struct sched_context *charged;	/* the time that is running, or NULL */
 	uint64_t account_from;		/* charged pays from here on */

@@ -529,6 +529,7 @@ test_main(void)
 	endpoint = make(OBJ_ENDPOINT, 0);
 	reply = make(OBJ_REPLY, 0);
 	notification = make(OBJ_NOTIFICATION, 0);
+	test_cpu_power();
 	test_messages();
 	test_registers();
 	test_clobbered(endpoint);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rules that hold for every call (rules.c), and what main.c offers the tests.
+ * Rules that hold for every call (rules.c), CPUs that stop (power.c), and what main.c offers the tests.
  */
 #ifndef RULES_H
 #define RULES_H
@@ -16,5 +16,6 @@ bool grows(volatile uint64_t *word, uint64_t beyond);
 
 void test_clobbered(uint32_t endpoint);		/* somebody answers there */
 void test_gone(void);
+void test_cpu_power(void);			/* power.c */
 
 #endif

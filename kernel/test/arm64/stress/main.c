@@ -189,6 +189,7 @@ watch(uint64_t end)
 
 		sys_wait(nothing, in_us(STEP_US), &bits);
 		run_checker();
+		power_switch();
 		if (now() > end && all_has_happened())
 			stress.stop = 1;
 		if (done != last)
@@ -236,8 +237,11 @@ test_main(void)
 {
 	const struct bootinfo *boot = (const struct bootinfo *)INIT_BOOTINFO_VADDR;
 	uint64_t start, seconds;
+	uint32_t spare = 0;
 
 	stress.cpus = info->cpu_count < CPUS_MAX ? info->cpu_count : CPUS_MAX;
+	if (stress.cpus > 1 && number_after(boot->cmdline, "spare=", 0) != 0)
+		spare = --stress.cpus;
 	stress.target = number_after(boot->cmdline, "operations=", OPERATIONS_DEFAULT);
 	seconds = number_after(boot->cmdline, "seconds=", SECONDS_DEFAULT);
 	figure("cpus", stress.cpus);
@@ -245,11 +249,16 @@ test_main(void)
 	servers_start();
 	victims_init();
 	shootdown_start();
+	power_start(spare);
 	start = now();
 	workers_start();
 	check("nobody is stuck", watch(start + seconds * info->timer_hz));
 	run_checker();
 	report(start);
+	if (spare != 0) {
+		figure("cpu_stops", power_rounds());
+		check("a CPU stopped and started", power_rounds() > 3);
+	}
 	if (info->debug_kernel != 0)
 		check("the invariant checker found nothing", violations == 0);
 	say_stretches("stress");

@@ -7,7 +7,8 @@
  * SchedContexts between CPUs, those of the other workers and of the servers
  * among them.  In a box of its own it makes victims, threads in address spaces
  * that live for a moment and are killed wherever they are.  Beside them a
- * reader on each CPU reads a page that is taken away again and again.
+ * reader on each CPU reads a page that is taken away again and again.  With
+ * spare=1 on the command line the last CPU has no worker: it stops and starts.
  */
 #ifndef STRESS_H
 #define STRESS_H
@@ -68,6 +69,11 @@ struct box {
 void victims_init(void);
 enum error victim_make(struct box *box, unsigned cpu, uint64_t *random);
 bool box_revoke(struct box *box);	/* false: something of it is left */
+
+/* A CPU that stops and starts; cpu 0: none does. */
+void power_start(uint32_t cpu);
+void power_switch(void);
+uint64_t power_rounds(void);		/* how often it stopped */
 
 /* TLB shootdown. */
 struct shootdown {

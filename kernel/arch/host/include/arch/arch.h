@@ -18,6 +18,7 @@ extern struct cpu *host_cpu;		/* the CPU that is in the kernel */
 extern uint64_t host_now;
 extern int host_preempt;		/* preemption points until an interrupt comes; -1: never */
 extern unsigned host_resets, host_power_offs;
+extern bool host_firmware_refuses;	/* to switch a CPU off or on */
 extern bool host_quiet;
 extern bool host_fast;			/* fast paths are tried first, as arm64 does */
 extern uint64_t host_word0;

@@ -35,6 +35,8 @@ struct arch_cpu {
 	struct thread *live;		/* whose state this CPU has in its registers */
 	uint64_t timer;
 	bool kicked;
+	bool off;			/* by the firmware */
+	bool starting;
 };
 
 #endif
