@@ -301,6 +301,15 @@ channels_withdraw(const struct component *c)
 }
 
 bool
+channels_serve_files(const struct component *c)
+{
+	for (unsigned i = 0; i < tessera.conf.channel_count; i++)
+		if (tessera.conf.channel[i].type == CHANNEL_FS && tessera.conf.channel[i].server == (int)c->index)
+			return true;
+	return false;
+}
+
+bool
 channels_withdrawn(const struct component *c)
 {
 	return channels_holder(c) == NULL;

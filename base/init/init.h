@@ -124,6 +124,7 @@ struct component {
 
 	struct restart_history history;
 	uint64_t restart_ns;
+	bool kill_waits;			/* until restart_kill_at(history) */
 	enum ending ending;
 	/* Its last end, in ticks: when it stopped, when its memory was free, when it was clear. */
 	uint64_t stopped_ticks, free_ticks, clear_ticks;
@@ -233,6 +234,8 @@ struct component *channels_holder(const struct component *c);
  */
 void channels_release(const struct component *server);
 struct component *channel_end(int index);
+/* Is it a file server?  Those take over from their last life before they do what is new. */
+bool channels_serve_files(const struct component *c);
 
 /* component.c */
 enum error component_prepare(struct component *c);
@@ -286,7 +289,7 @@ uint64_t badge_of(unsigned index, unsigned thread);
 bool badge_is_message(uint64_t badge);
 void supervise_message(const struct msg *m);
 void supervise_kill(unsigned target, unsigned holder);
-uint64_t supervise_restarts(void);	/* do those that are due; ticks of the next, 0: none */
+uint64_t supervise_restarts(void);	/* do those that are due, and kills; ticks of the next, 0: none */
 bool launch(struct component *c);
 /* Ended for good; on a trial boot a world's end is the slot's. */
 void stays_down(struct component *c);

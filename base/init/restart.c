@@ -4,7 +4,7 @@
  */
 #include "restart.h"
 
-enum { MAX_DOUBLINGS = 6 };
+enum { MAX_DOUBLINGS = 6, MAX_SPACE_DOUBLINGS = 20 };
 static const uint64_t DEFAULT_WINDOW_NS = 60000000000;
 
 static bool
@@ -38,6 +38,47 @@ restart_decide(const struct conf_component *policy, struct restart_history *hist
 	history->failures++;
 	*at_ns = now_ns + (policy->delay_ns << doublings);
 	return RESTART_LATER;
+}
+
+void
+restart_born(struct restart_history *history, uint64_t now_ns, uint64_t pause_ns)
+{
+	history->born_ns = now_ns;
+	history->pause_ns = pause_ns;
+}
+
+/* How long a life has for itself that has a turn to be let alone. */
+static uint64_t
+space(const struct restart_history *history)
+{
+	uint32_t doublings = history->spaced < MAX_SPACE_DOUBLINGS ? history->spaced : MAX_SPACE_DOUBLINGS;
+
+	if (history->pause_ns > RESTART_SPACE_MOST_NS >> doublings)
+		return RESTART_SPACE_MOST_NS;
+	return history->pause_ns << doublings;
+}
+
+static bool
+is_spaced(const struct restart_history *history)
+{
+	return history->row % (RESTART_KILLS_AT_ONCE + 1) == RESTART_KILLS_AT_ONCE;
+}
+
+uint64_t
+restart_kill_at(const struct restart_history *history)
+{
+	return history->born_ns + (is_spaced(history) ? space(history) : 0);
+}
+
+void
+restart_killed(struct restart_history *history, uint64_t now_ns)
+{
+	uint64_t lived = now_ns - history->born_ns;
+
+	if (lived >= RESTART_SETTLED_NS && lived >= 2 * space(history))
+		history->row = history->spaced = 0;
+	history->spaced += is_spaced(history);
+	history->row++;
 }
 
 uint64_t

@@ -93,6 +93,8 @@ launch(struct component *c)
 		return false;
 	}
 	c->state = STATE_RUNNING;
+	restart_born(&c->history, now_ns(),
+	    c->stopped_ticks == 0 ? 0 : time_ns_of_ticks(time_ticks() - c->stopped_ticks));
 	tell_peers(c);
 	return true;
 }
@@ -248,6 +250,7 @@ static void
 component_ended(struct component *c, enum ending ending)
 {
 	c->ending = ending;
+	c->kill_waits = false;
 	c->stopped_ticks = time_ticks();
 	for (unsigned i = 0; i < c->thread_count; i++)
 		thread_suspend(c->made.thread[i]);
@@ -321,15 +324,50 @@ supervise_message(const struct msg *m)
 	}
 }
 
+static void
+killed(struct component *c, uint64_t now)
+{
+	restart_killed(&c->history, now);
+	component_ended(c, ENDED_KILLED);
+}
+
 void
 supervise_kill(unsigned target, unsigned holder)
 {
 	struct component *c = &tessera.component[target];
+	const char *who = tessera.component[holder].conf->name;
+	uint64_t now = now_ns(), at = channels_serve_files(c) ? restart_kill_at(&c->history) : now;
 
-	if (c->state != STATE_RUNNING)
+	if (c->state != STATE_RUNNING || c->kill_waits)
 		return;
-	say("%s: killed by %s", c->conf->name, tessera.component[holder].conf->name);
-	component_ended(c, ENDED_KILLED);
+	if (at > now) {
+		say("%s: killed by %s, in %llu ms: this is number %u in a row", c->conf->name, who,
+		    (unsigned long long)((at - now) / 1000000), c->history.row + 1);
+		c->kill_waits = true;
+		return;
+	}
+	say("%s: killed by %s", c->conf->name, who);
+	killed(c, now);
+}
+
+/* Kills that have waited long enough; the next one's time in ns, or UINT64_MAX. */
+static uint64_t
+kills_due(uint64_t now)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (unsigned i = 0; i < tessera.conf.component_count; i++) {
+		struct component *c = &tessera.component[i];
+		uint64_t at = restart_kill_at(&c->history);
+
+		if (!c->kill_waits)
+			continue;
+		if (at <= now)
+			killed(c, now);
+		else if (at < next)
+			next = at;
+	}
+	return next;
 }
 
 static uint64_t
@@ -355,7 +393,7 @@ say_again(const struct component *c, uint64_t begun)
 uint64_t
 supervise_restarts(void)
 {
-	uint64_t next = UINT64_MAX, now = now_ns();
+	uint64_t now = now_ns(), next = kills_due(now);
 
 	for (unsigned i = 0; i < tessera.conf.component_count; i++) {
 		struct component *c = &tessera.component[i];

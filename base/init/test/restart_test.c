@@ -81,6 +81,83 @@ being_killed_by_authority_does_not_count(void)
 }
 
 /*
+ * Somebody kills whenever he can.  A server that needs `need` to answer a request, counted from its
+ * birth anew each time, answers it nevertheless, and soon.
+ */
+static uint64_t
+answered_after(uint64_t pause, uint64_t need)
+{
+	struct restart_history h = { 0 };
+	uint64_t now = 0, kills = 0;
+
+	restart_born(&h, now, 0);
+	for (; kills < 1000; kills++) {
+		uint64_t at = restart_kill_at(&h);
+
+		now = at > now ? at : now;
+		if (kills > 0 && now - h.born_ns >= need)
+			return now;
+		restart_killed(&h, now);
+		now += pause;
+		restart_born(&h, now, pause);
+	}
+	return UINT64_MAX;
+}
+
+static void
+kills_in_a_row_starve_nobody(void)
+{
+	for (uint64_t pause = 1; pause <= 1000; pause *= 10) {
+		CHECK(answered_after(pause * MS, pause * MS / 2) <= (RESTART_KILLS_AT_ONCE + 2) * pause * MS);
+		CHECK(answered_after(pause * MS, 60 * pause * MS) <= 200 * pause * MS ||
+		    60 * pause * MS > RESTART_SPACE_MOST_NS);
+		CHECK(answered_after(pause * MS, 3000 * MS) <= 12000 * MS + 15 * pause * MS);
+	}
+}
+
+/* What a row begins with may hit any moment, and so may each kill of one who has lived for a while. */
+static void
+kills_are_not_spaced_without_a_row(void)
+{
+	struct restart_history h = { 0 };
+	uint64_t now = 0;
+
+	restart_born(&h, now, 0);
+	for (unsigned i = 0; i < RESTART_KILLS_AT_ONCE; i++) {
+		CHECK(restart_kill_at(&h) <= now);
+		restart_killed(&h, now);
+		now += 5 * MS;
+		restart_born(&h, now, 5 * MS);
+	}
+	CHECK(restart_kill_at(&h) == now + 5 * MS);
+	now += 5 * MS;
+	for (unsigned i = 0; i <= RESTART_KILLS_AT_ONCE; i++) {
+		restart_killed(&h, now);
+		restart_born(&h, now, 5 * MS);
+		CHECK(restart_kill_at(&h) == (i < RESTART_KILLS_AT_ONCE ? now : now + 10 * MS));
+	}
+	now += RESTART_SETTLED_NS;
+	restart_killed(&h, now);
+	restart_born(&h, now, 5 * MS);
+	CHECK(h.row == 1 && h.spaced == 0 && restart_kill_at(&h) == now);
+}
+
+static void
+the_space_between_kills_is_bounded(void)
+{
+	struct restart_history h = { 0 };
+	uint64_t most = 0;
+
+	restart_born(&h, 0, 0);
+	for (unsigned i = 0; i < 300; i++) {
+		restart_killed(&h, 0);
+		restart_born(&h, 0, 100 * MS);
+		most = restart_kill_at(&h) > most ? restart_kill_at(&h) : most;
+	}
+	CHECK(most == RESTART_SPACE_MOST_NS);
+}
+
+/*
  * In an emulator whose CPUs take turns, a timer's end passes the turn on, so that a whole round
  * of 300 ms went by with one pause's worth of work.  However slow the machine, looks must become few.
  */
@@ -107,6 +184,9 @@ main(void)
 	RUN(delays_double_and_stay_bounded);
 	RUN(a_limit_gives_up_and_time_forgives);
 	RUN(being_killed_by_authority_does_not_count);
+	RUN(kills_in_a_row_starve_nobody);
+	RUN(kills_are_not_spaced_without_a_row);
+	RUN(the_space_between_kills_is_bounded);
 	RUN(looks_at_one_that_stops_become_few);
 	CHECK_END();
 }
