@@ -45,7 +45,7 @@ show_meminfo(struct seq *s, void *arg)
 	seq_printf(s, "SReclaimable:   %8lu kB\n", 0UL);
 	seq_printf(s, "SUnreclaim:     %8lu kB\n", (unsigned long)kib(slab));
 	seq_printf(s, "PageTables:     %8lu kB\n", (unsigned long)kib(tables));
-	seq_printf(s, "CommitLimit:    %8lu kB\n", (unsigned long)(mm_commit_limit() >> 10));
+	seq_printf(s, "CommitLimit:    %8lu kB\n", (unsigned long)kib(mm_commit_limit()));
 	seq_printf(s, "Committed_AS:   %8lu kB\n", (unsigned long)kib(anon + cached));
 	seq_printf(s, "VmallocTotal:   %8lu kB\n", 0UL);
 	seq_printf(s, "VmallocUsed:    %8lu kB\n", 0UL);

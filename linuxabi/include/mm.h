@@ -162,7 +162,7 @@ long mm_futex_key(struct mm *, uaddr_t, bool shared, struct futex_key *);
 uaddr_t mm_vdso_sigreturn(const struct mm *);
 
 uint64_t mm_maxrss_kib(const struct mm *);
-uint64_t mm_commit_limit(void);
+uint64_t mm_commit_limit(void);	/* pages */
 void oom_kill(void);		/* pick the culprit and kill it; logs */
 
 #endif

@@ -818,6 +818,14 @@ inotify_tells_names(void)
 	sys_close((uint64_t)in);
 }
 
+static bool
+says(const char *text, const char *line)
+{
+	while (*text != '\0' && strncmp(text, line, strlen(line)) != 0)
+		text++;
+	return *text != '\0';
+}
+
 static void
 procfs_has_its_names(void)
 {
@@ -850,6 +858,12 @@ procfs_has_its_names(void)
 	sys_close((uint64_t)fd);
 	EXPECT(t_open("/proc/meminfo", O_WRONLY, 0) >= 0, true);
 	sys_close((uint64_t)0);
+	fd = t_open("/proc/meminfo", O_RDONLY, 0);
+	n = sys_read((uint64_t)fd, U(buf), sizeof(buf) - 1);
+	CHECK(n > 0);
+	buf[n] = '\0';
+	CHECK(says(buf, "\nCommitLimit:        4000 kB\n"));	/* 1000 pages */
+	sys_close((uint64_t)fd);
 	EXPECT(sys_umount2(U("/proc"), 0), 0);
 	EXPECT(t_rmdir("/proc"), 0);
 }
