@@ -210,6 +210,8 @@ dequeue(sigmask_t mask, siginfo_t *si)
 	int sig = signal_dequeue(current, mask, si);
 
 	spin_unlock_irqrestore(&h->lock, flags);
+	if (sig != 0)
+		timer_signal_taken(sig, si);
 	return sig;
 }
 

@@ -59,6 +59,8 @@ void signal_kill_task(struct task *);	/* SIGKILL without siginfo, for group exit
 /* Take the next signal in `mask` off current's queues (thread's first); 0 if none.
  * sighand->lock is held. */
 int signal_dequeue(struct task *, sigmask_t mask, siginfo_t *info);
+/* time/: current dequeued this, and holds no lock: timers that rested until then go on, *info gets the overrun. */
+void timer_signal_taken(int sig, siginfo_t *info);
 sigmask_t signal_pending_set(struct task *);	/* both queues */
 /* Replace current's blocked set (SIGKILL and SIGSTOP are left out). */
 void signal_block(sigmask_t blocked);

@@ -345,6 +345,8 @@ dequeue_locked(sigmask_t set, siginfo_t *info)
 	int sig = signal_dequeue(current, set, info);
 
 	spin_unlock_irqrestore(&h->lock, flags);
+	if (sig != 0)
+		timer_signal_taken(sig, info);
 	return sig;
 }
 

@@ -143,6 +143,7 @@ next_handled(struct sigact *act, siginfo_t *info)
 		if (act->handler != SIG_IGN_ && act->handler != SIG_DFL_ && (act->flags & SA_RESETHAND) != 0)
 			h->action[sig - 1].handler = SIG_DFL_;
 		spin_unlock_irqrestore(&h->lock, flags);
+		timer_signal_taken(sig, info);
 
 		if (act->handler == SIG_IGN_ && sig != SIGKILL)
 			continue;

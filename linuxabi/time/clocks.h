@@ -27,4 +27,19 @@ periods_over(uint64_t now, uint64_t *deadline, uint64_t interval)
 	return n;
 }
 
+/*
+ * A timer that repeats rests once it has fired, until the program has taken notice: read the
+ * descriptor, or taken the signal.  So no period, however short, keeps a CPU in its interrupt
+ * handler; what was missed is counted.  Where nobody will take notice, it goes on after this time.
+ */
+enum { TIMER_UNNOTICED_NS = 4000000 };
+
+/* What is left at `now` until a resting timer's next period: never 0. */
+static inline uint64_t
+period_left(uint64_t now, uint64_t fired, uint64_t interval)
+{
+	periods_over(now, &fired, interval);
+	return fired > now ? fired - now : 1;
+}
+
 #endif

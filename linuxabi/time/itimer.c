@@ -14,23 +14,59 @@
 
 static spinlock_t itimer_lock = SPINLOCK_INIT(65);
 
+/* itimer_lock is held.  It fired at its `expires` and rests (clocks.h). */
+static bool
+rests(const struct process *p)
+{
+	return p->itimer_real_interval != 0 && p->itimer_real.cpu < 0;
+}
+
+/* itimer_lock is held. */
+static void
+go_on(struct process *p, uint64_t now, uint64_t not_before)
+{
+	uint64_t next = p->itimer_real.expires;
+
+	periods_over(now, &next, p->itimer_real_interval);
+	timer_start(&p->itimer_real, max(next, not_before));
+}
+
 static void
 itimer_fired(struct timer *t)
 {
 	struct process *p = container_of(t, struct process, itimer_real);
 	siginfo_t info = { 0 };
-	uint64_t next;
+	uint64_t now = clock_monotonic();
 
 	info.si_signo = SIGALRM;
 	info.si_code = SI_KERNEL;
 	signal_send_process(p, SIGALRM, &info);
 	spin_lock(&itimer_lock);
-	if (p->itimer_real_interval != 0) {
-		next = t->expires;
-		periods_over(clock_monotonic(), &next, p->itimer_real_interval);
-		timer_start(t, next);
-	}
+	/* Ignored, or taken just now on another CPU: then it goes on already. */
+	if (rests(p) && (READ_ONCE(p->shared_pending.set) & SIGMASK(SIGALRM)) == 0)
+		go_on(p, now, now + TIMER_UNNOTICED_NS);
 	spin_unlock(&itimer_lock);
+}
+
+static void
+itimer_signal_taken(struct process *p)
+{
+	uint64_t flags;
+
+	if (READ_ONCE(p->itimer_real_interval) == 0)
+		return;
+	flags = spin_lock_irqsave(&itimer_lock);
+	if (rests(p))
+		go_on(p, clock_monotonic(), 0);
+	spin_unlock_irqrestore(&itimer_lock, flags);
+}
+
+void
+timer_signal_taken(int sig, siginfo_t *info)
+{
+	if (sig == SIGALRM)
+		itimer_signal_taken(current->process);
+	posix_timer_signal_taken(sig, info);
 }
 
 void
@@ -47,7 +83,7 @@ itimer_set(struct process *p, uint64_t ns, uint64_t interval)
 	uint64_t flags = spin_lock_irqsave(&itimer_lock);
 
 	timer_cancel(&p->itimer_real);
-	p->itimer_real_interval = interval;
+	p->itimer_real_interval = ns != 0 ? interval : 0;
 	if (ns != 0)
 		timer_start(&p->itimer_real, clock_deadline(CLOCK_MONOTONIC, ns, false));
 	spin_unlock_irqrestore(&itimer_lock, flags);
@@ -89,6 +125,8 @@ real_get(struct process *p, struct __kernel_old_itimerval *v)
 
 	if (p->itimer_real.cpu >= 0)
 		left = p->itimer_real.expires > now ? p->itimer_real.expires - now : 1000;
+	else if (rests(p))
+		left = period_left(now, p->itimer_real.expires, p->itimer_real_interval);
 	v->it_value = ns_timeval(left);
 	v->it_interval = ns_timeval(p->itimer_real_interval);
 	spin_unlock_irqrestore(&itimer_lock, flags);

@@ -4,8 +4,8 @@
  * process (process->posix_timers); timers_lock (rank 65, irq) protects the lists
  * and every timer in them.
  *
- * While the signal of a timer is still pending, further expirations are only
- * counted; the count comes with the next signal and from timer_getoverrun.
+ * A timer that repeats rests (clocks.h) while its signal is pending.  When that is taken, the
+ * periods since are counted: the count comes with the signal and from timer_getoverrun.
  */
 #include <linux/time.h>
 
@@ -25,6 +25,7 @@ struct posix_timer {
 	sigval_t value;
 	uint64_t interval;
 	uint64_t overrun, overrun_last;
+	bool rests;			/* fired at timer.expires, and not started again */
 };
 
 static spinlock_t timers_lock = SPINLOCK_INIT(65);
@@ -39,19 +40,20 @@ still_pending(const struct posix_timer *t, struct task *target)
 	return (READ_ONCE(q->set) & SIGMASK(t->signo)) != 0;
 }
 
-static void
-notify(struct posix_timer *t, uint64_t periods)
+/* Whether somebody will take notice. */
+static bool
+notify(struct posix_timer *t)
 {
 	struct task *target = t->notify == SIGEV_THREAD_ID ? task_find(t->tid) : NULL;
 	siginfo_t info = { 0 };
+	bool pending;
 
 	if (t->notify == SIGEV_THREAD_ID && target == NULL)
-		return;
+		return false;
 	if (still_pending(t, target)) {
-		t->overrun += periods;
+		t->overrun++;
 	} else {
-		t->overrun_last = min(t->overrun + periods - 1, (uint64_t)DELAYTIMER_MAX_);
-		t->overrun = 0;
+		t->overrun_last = min(t->overrun, (uint64_t)DELAYTIMER_MAX_);
 		info.si_signo = t->signo;
 		info.si_code = SI_TIMER;
 		info.si_tid = t->id;
@@ -62,23 +64,66 @@ notify(struct posix_timer *t, uint64_t periods)
 		else
 			signal_send_process(t->process, t->signo, &info);
 	}
+	pending = still_pending(t, target);
 	if (target != NULL)
 		task_put(target);
+	return pending;
+}
+
+/* timers_lock is held.  The periods since it fired, without that one. */
+static uint64_t
+go_on(struct posix_timer *t, uint64_t now, uint64_t not_before)
+{
+	uint64_t next = t->timer.expires, n = periods_over(now, &next, t->interval) - 1;
+
+	t->rests = false;
+	timer_start(&t->timer, max(next, not_before));
+	return n;
 }
 
 static void
 fired(struct timer *timer)
 {
 	struct posix_timer *t = container_of(timer, struct posix_timer, timer);
-	uint64_t next = timer->expires, n;
+	uint64_t now = clock_monotonic();
+	bool noticed;
 
-	n = periods_over(clock_monotonic(), &next, t->interval);
-	if (t->notify != SIGEV_NONE)
-		notify(t, n);
 	spin_lock(&timers_lock);
-	if (t->interval != 0 && !list_empty(&t->node))
-		timer_start(timer, next);
+	if (timer->cpu >= 0) {		/* set anew just now */
+		spin_unlock(&timers_lock);
+		return;
+	}
+	t->rests = t->interval != 0 && !list_empty(&t->node);
 	spin_unlock(&timers_lock);
+	noticed = t->notify == SIGEV_NONE || notify(t);
+	spin_lock(&timers_lock);
+	if (!noticed && t->rests && !list_empty(&t->node))
+		t->overrun += go_on(t, now, now + TIMER_UNNOTICED_NS);
+	spin_unlock(&timers_lock);
+}
+
+void
+posix_timer_signal_taken(int sig, siginfo_t *info)
+{
+	struct list *l = &current->process->posix_timers;
+	struct posix_timer *t;
+	uint64_t flags, now;
+
+	if (list_empty(l))
+		return;
+	now = clock_monotonic();
+	flags = spin_lock_irqsave(&timers_lock);
+	list_for_each(t, l, node) {
+		if (t->signo != sig || !t->rests || t->notify == SIGEV_NONE)
+			continue;
+		t->overrun += go_on(t, now, 0);
+		if (info->si_code != SI_TIMER || info->si_tid != t->id)
+			continue;
+		t->overrun_last = min(t->overrun, (uint64_t)DELAYTIMER_MAX_);
+		t->overrun = 0;
+		info->si_overrun = (int)t->overrun_last;
+	}
+	spin_unlock_irqrestore(&timers_lock, flags);
 }
 
 /* --- life --- */
@@ -144,6 +189,7 @@ destroy(struct posix_timer *t)
 	uint64_t flags = spin_lock_irqsave(&timers_lock);
 
 	t->interval = 0;
+	t->rests = false;
 	list_del(&t->node);
 	spin_unlock_irqrestore(&timers_lock, flags);
 	timer_cancel_sync(&t->timer);
@@ -219,6 +265,8 @@ read_locked(const struct posix_timer *t, struct __kernel_itimerspec *v)
 
 	if (t->timer.cpu >= 0)
 		left = t->timer.expires > now ? t->timer.expires - now : 1;
+	else if (t->rests)
+		left = period_left(now, t->timer.expires, t->interval);
 	v->it_value = ns_timespec(left);
 	v->it_interval = ns_timespec(t->interval);
 }
@@ -266,6 +314,7 @@ sys_timer_settime(uint64_t id, uint64_t how, uint64_t from, uint64_t old)
 		timer_cancel(&t->timer);
 		t->interval = timespec_ns(&v.it_interval);
 		t->overrun = t->overrun_last = 0;
+		t->rests = false;
 		if (ns != 0)
 			timer_start(&t->timer, clock_deadline(t->clock, ns, (how & TIMER_ABSTIME) != 0));
 	}

@@ -13,30 +13,34 @@ struct timerfd {
 	struct waitq wq;		/* its lock protects what follows */
 	struct timer timer;
 	uint64_t interval;
-	uint64_t expired;		/* not yet read */
+	bool expired;			/* and not yet read: then it is not started */
 	int clock;
 };
 
+/* A timer that repeats rests from here to the next read (clocks.h). */
 static void
 fired(struct timer *timer)
 {
 	struct timerfd *t = container_of(timer, struct timerfd, timer);
-	uint64_t next = timer->expires;
 
 	spin_lock(&t->wq.lock);
-	t->expired += periods_over(clock_monotonic(), &next, t->interval);
-	if (t->interval != 0)
-		timer_start(timer, next);
+	t->expired = timer->cpu < 0;	/* else it was set anew just now */
 	spin_unlock(&t->wq.lock);
 	waitq_wake(&t->wq, ~0u, IN | RDNORM);
 }
 
+/* How often it has expired since it was read. */
 static uint64_t
 take(struct timerfd *t)
 {
-	uint64_t flags = spin_lock_irqsave(&t->wq.lock), n = t->expired;
+	uint64_t flags = spin_lock_irqsave(&t->wq.lock), next = t->timer.expires, n = 0;
 
-	t->expired = 0;
+	if (t->expired) {
+		n = periods_over(clock_monotonic(), &next, t->interval);
+		t->expired = false;
+		if (t->interval != 0)
+			timer_start(&t->timer, next);
+	}
 	spin_unlock_irqrestore(&t->wq.lock, flags);
 	return n;
 }
@@ -54,7 +58,7 @@ timerfd_read(struct file *f, struct uio *u, loff_t *pos)
 	while ((n = take(t)) == 0) {
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
-		r = wait_event_interruptible(&t->wq, READ_ONCE(t->expired) != 0);
+		r = wait_event_interruptible(&t->wq, READ_ONCE(t->expired));
 		if (r != 0)
 			return r;
 	}
@@ -67,7 +71,7 @@ timerfd_poll(struct file *f, struct poll_table *pt)
 	struct timerfd *t = f->private_;
 
 	poll_wait(pt, f, &t->wq);
-	return READ_ONCE(t->expired) != 0 ? IN | RDNORM : 0;
+	return READ_ONCE(t->expired) ? IN | RDNORM : 0;
 }
 
 static void
@@ -135,6 +139,8 @@ read_locked(const struct timerfd *t, struct __kernel_itimerspec *v)
 
 	if (t->timer.cpu >= 0)
 		left = t->timer.expires > now ? t->timer.expires - now : 1;
+	else if (t->expired && t->interval != 0)
+		left = period_left(now, t->timer.expires, t->interval);
 	v->it_value = ns_timespec(left);
 	v->it_interval = ns_timespec(t->interval);
 }
@@ -147,7 +153,7 @@ timerfd_set(struct timerfd *t, const struct __kernel_itimerspec *v, bool absolut
 
 	read_locked(t, was);
 	timer_cancel(&t->timer);
-	t->expired = 0;
+	t->expired = false;
 	t->interval = timespec_ns(&v->it_interval);
 	if (ns != 0)
 		timer_start(&t->timer, clock_deadline(t->clock, ns, absolute));

@@ -5,6 +5,7 @@
  */
 #include "conform.h"
 #include <sys/prctl.h>
+#include <sys/timerfd.h>
 #include <ucontext.h>
 
 static volatile sig_atomic_t caught, depth, most;
@@ -455,6 +456,74 @@ timers_signal(void)
 	setitimer(ITIMER_REAL, &it, NULL);
 }
 
+static void
+short_periods_leave_time_for_programs(void)
+{
+	struct itimerspec ns = { { 0, 1 }, { 0, 1 } }, none = { { 0, 0 }, { 0, 0 } }, left;
+	struct itimerval us = { { 0, 1 }, { 0, 1 } }, stop = { { 0, 0 }, { 0, 0 } };
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 1 };
+	int fd = timerfd_create(CLOCK_MONOTONIC, 0);
+	uint64_t n, sum = 0;
+	timer_t t, silent;
+
+	on(SIGALRM, count, 0);
+	on(SIGRTMIN + 1, count, 0);
+	EQUAL(timer_create(CLOCK_MONOTONIC, &event, &t), 0);
+	event.sigev_notify = SIGEV_NONE;
+	EQUAL(timer_create(CLOCK_MONOTONIC, &event, &silent), 0);
+	EQUAL(timer_settime(t, 0, &ns, NULL), 0);
+	EQUAL(timer_settime(silent, 0, &ns, NULL), 0);
+	EQUAL(setitimer(ITIMER_REAL, &us, NULL), 0);
+	EQUAL(timerfd_settime(fd, 0, &ns, NULL), 0);
+	for (int i = 0; i < 100; i++) {
+		while (read(fd, &n, sizeof(n)) != sizeof(n))
+			REQUIRE(errno == EINTR);
+		REQUIRE(n > 0);
+		sum += n;
+	}
+	REQUIRE(sum > 1000 && caught > 2);
+	EQUAL(timer_gettime(silent, &left), 0);
+	REQUIRE(left.it_value.tv_nsec == 1 && left.it_interval.tv_nsec == 1);
+	EQUAL(setitimer(ITIMER_REAL, &stop, NULL), 0);
+	EQUAL(timer_settime(t, 0, &none, NULL), 0);
+	EQUAL(timerfd_settime(fd, 0, &none, NULL), 0);
+	EQUAL(timerfd_gettime(fd, &left), 0);
+	EQUAL(left.it_value.tv_nsec, 0);
+}
+
+/* What passes while the signal is blocked is counted, and the timer goes on afterwards. */
+static void
+a_blocked_timer_counts(void)
+{
+	struct itimerspec ms = { { 0, 1000000 }, { 0, 1000000 } };
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	struct sigaction act = { .sa_sigaction = note, .sa_flags = SA_SIGINFO };
+	sigset_t set;
+	timer_t t;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaction(SIGUSR1, &act, NULL);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	EQUAL(timer_create(CLOCK_MONOTONIC, &event, &t), 0);
+	EQUAL(timer_settime(t, 0, &ms, NULL), 0);
+	sleep_ms(50);
+	EQUAL(caught, 0);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	EVENTUALLY(caught >= 1);
+	EVENTUALLY(caught >= 3);
+	EQUAL(timer_delete(t), 0);
+	caught = 0;
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	EQUAL(timer_create(CLOCK_MONOTONIC, &event, &t), 0);
+	EQUAL(timer_settime(t, 0, &ms, NULL), 0);
+	sleep_ms(50);
+	EQUAL(sigwaitinfo(&set, &last), SIGUSR1);
+	EQUAL(last.si_code, SI_TIMER);
+	REQUIRE(last.si_overrun >= 20);
+	EQUAL(timer_delete(t), 0);
+}
+
 /* Burns CPU time until the signal has come so often. */
 static void
 cpu_time_signals(int which, int sig)
@@ -549,5 +618,6 @@ TESTS(TEST(blocked_signals_wait), TEST(realtime_signals_queue_in_order), TEST(wh
     TEST(sigtimedwait_takes_and_times_out), TEST(stopping_and_going_on_is_told), TEST(continuing_is_told),
     TEST(nocldstop_is_silent), TEST(kill_and_stop_cannot_be_caught), TEST(handlers_may_change_registers),
     TEST(frames_chain_through_the_handler), TEST(exec_keeps_ignored_and_resets_caught), TEST(timers_signal),
+    TEST(short_periods_leave_time_for_programs), TEST(a_blocked_timer_counts),
     TEST(cpu_timers_signal), TEST(cpu_limits_end_a_loop),
     TEST(a_zombie_takes_every_signal));

@@ -295,6 +295,7 @@ long signal_send_task(struct task *t, int sig, const siginfo_t *i) { (void)t, (v
 bool signal_fatal_pending(struct task *t) { (void)t; return false; }
 long signal_set_user_mask(uaddr_t m, size_t n) { (void)m, (void)n; return 0; }
 void signal_restore_mask(void) { }
+void timer_signal_taken(int sig, siginfo_t *i) { (void)sig, (void)i; }
 int signal_dequeue(struct task *t, sigmask_t m, siginfo_t *i) { (void)t, (void)m, (void)i; return 0; }
 
 void klog(int level, const char *fmt, ...) { (void)level, (void)fmt; }
