@@ -15,6 +15,7 @@
 #include "log.h"
 #include "page.h"
 #include "random.h"
+#include "sysfs.h"
 #include "task.h"
 #include "tty.h"
 #include "vdso_data.h"
@@ -144,6 +145,7 @@ bring_up(void *arg)
 
 	(void)arg;
 	fs_init();
+	sysfs_cpus_init(min(world.vcpu_count, (uint32_t)MAX_CPUS));
 	net_init();
 	syscall_init();
 	boot_stages_init(&world);

@@ -370,6 +370,63 @@ show_max(struct seq *s, void *arg)
 	return 0;
 }
 
+/* What a file below cpuN/topology tells of that CPU: one package, a core for each, as far as a world knows. */
+static long
+show_number(struct seq *s, void *arg)
+{
+	seq_printf(s, "%lu\n", (unsigned long)arg);
+	return 0;
+}
+
+static long
+show_own_mask(struct seq *s, void *arg)
+{
+	seq_printf(s, "%lx\n", 1UL << (unsigned long)arg);
+	return 0;
+}
+
+static long
+show_package_mask(struct seq *s, void *arg)
+{
+	(void)arg;
+	seq_printf(s, "%lx\n", ~0UL >> (64 - cpu_count()));
+	return 0;
+}
+
+_Static_assert(MAX_CPUS <= 64, "masks of CPUs are one word");
+
+static long
+add_cpu(uint64_t cpu)
+{
+	static const struct {
+		const char *name;
+		long (*show)(struct seq *, void *);
+	} files[] = {
+		{ "core_id", show_number }, { "thread_siblings", show_own_mask }, { "thread_siblings_list", show_number },
+		{ "core_cpus", show_own_mask }, { "core_cpus_list", show_number }, { "core_siblings", show_package_mask },
+		{ "core_siblings_list", show_cpus }, { "package_cpus", show_package_mask }, { "package_cpus_list", show_cpus },
+	};
+	char path[80];
+	long r;
+
+	ksnprintf(path, sizeof(path), "devices/system/cpu/cpu%lu/topology/physical_package_id", (unsigned long)cpu);
+	r = sysfs_file(path, show_number, NULL, NULL);
+	for (unsigned i = 0; r == 0 && i < ARRAY_LEN(files); i++) {
+		ksnprintf(path, sizeof(path), "devices/system/cpu/cpu%lu/topology/%s", (unsigned long)cpu, files[i].name);
+		r = sysfs_file(path, files[i].show, NULL, (void *)cpu);
+	}
+	return r;
+}
+
+void
+sysfs_cpus_init(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (add_cpu(i) != 0)
+			panic("no memory for sysfs");
+	}
+}
+
 static void
 fill_tree(void)
 {

@@ -21,6 +21,8 @@ long sysfs_dir(const char *path);
 long sysfs_file(const char *path, long (*show)(struct seq *, void *arg),
     long (*store)(const char *, size_t, void *arg), void *arg);
 long sysfs_link(const char *path, const char *target);
+/* Bring-up, once: what there is to know of CPUs 0 to count - 1. */
+void sysfs_cpus_init(unsigned count);
 /* The name and all that is below it; nothing happens if there is none. */
 void sysfs_remove(const char *path);
 

@@ -140,6 +140,7 @@ struct task {
 	uint64_t affinity;
 	uint64_t wake_deadline;		/* of task_wait */
 	int policy, rt_priority;
+	uint16_t ioprio;		/* class << 13 | level; 0: none of its own */
 
 	int tid;
 	char comm[TASK_COMM];

@@ -57,6 +57,7 @@ static void
 child_sched(struct task *t, const struct task *parent)
 {
 	t->nice = parent->nice;
+	t->ioprio = parent->ioprio;
 	t->policy = parent->policy;
 	t->rt_priority = parent->rt_priority;
 	t->affinity = parent->affinity;

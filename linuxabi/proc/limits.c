@@ -176,6 +176,98 @@ sys_getpriority(uint64_t which, uint64_t who64)
 	return r;
 }
 
+/*
+ * --- I/O priorities: ioprio_set(2) ---
+ * Kept, inherited and told, like those of a Linux disk whose scheduler is "none": requests are
+ * served in their order.
+ */
+
+enum { IOPRIO_NONE = 0, IOPRIO_RT = 1, IOPRIO_BE = 2, IOPRIO_IDLE = 3, IOPRIO_SHIFT = 13, IOPRIO_LEVELS = 8 };
+
+/* Processes, groups and users count from 1 here, and from 0 in getpriority. */
+static bool
+io_who_valid(uint64_t which)
+{
+	return (int)which - 1 >= PRIO_PROCESS_ && (int)which - 1 <= PRIO_USER_;
+}
+
+static long
+ioprio_check(uint32_t prio)
+{
+	uint32_t class = prio >> IOPRIO_SHIFT, level = prio & ((1U << IOPRIO_SHIFT) - 1);
+
+	if (class > IOPRIO_IDLE || (class == IOPRIO_NONE && level != 0))
+		return -EINVAL;
+	if ((class == IOPRIO_RT || class == IOPRIO_BE) && level >= IOPRIO_LEVELS)
+		return -EINVAL;
+	return class == IOPRIO_RT && !capable(CAP_SYS_NICE_) ? -EPERM : 0;
+}
+
+/* Who has none is served as its niceness says. */
+static long
+ioprio_of(const struct task *t)
+{
+	return t->ioprio != 0 ? (long)t->ioprio : (long)IOPRIO_BE << IOPRIO_SHIFT | (t->nice - NICE_MIN) / 5;
+}
+
+static void
+ioprio_set_one(struct task *t, uint16_t prio, long *result)
+{
+	const struct cred *c = current->cred;
+
+	if (t->cred->uid != c->euid && t->cred->uid != c->uid && !capable(CAP_SYS_NICE_)) {
+		*result = -EPERM;
+		return;
+	}
+	WRITE_ONCE(t->ioprio, prio);
+	if (*result == -ESRCH)
+		*result = 0;
+}
+
+long
+sys_ioprio_set(uint64_t which, uint64_t who64, uint64_t prio)
+{
+	struct process *p;
+	struct task *t;
+	uint64_t irq;
+	uint32_t who;
+	long r = ioprio_check((uint32_t)prio);
+
+	if (r != 0 || !io_who_valid(which))
+		return r != 0 ? r : -EINVAL;
+	who = prio_who((int)which - 1, (uint32_t)who64);
+	r = -ESRCH;
+	irq = spin_lock_irqsave(&tasklist_lock);
+	list_for_each(p, &process_list, all)
+		list_for_each(t, &p->threads, thread_node)
+			if (prio_matches((int)which - 1, who, t))
+				ioprio_set_one(t, (uint16_t)prio, &r);
+	spin_unlock_irqrestore(&tasklist_lock, irq);
+	return r;
+}
+
+/* The best of all that are meant: the smallest number. */
+long
+sys_ioprio_get(uint64_t which, uint64_t who64)
+{
+	struct process *p;
+	struct task *t;
+	uint64_t irq;
+	uint32_t who;
+	long r = -ESRCH;
+
+	if (!io_who_valid(which))
+		return -EINVAL;
+	who = prio_who((int)which - 1, (uint32_t)who64);
+	irq = spin_lock_irqsave(&tasklist_lock);
+	list_for_each(p, &process_list, all)
+		list_for_each(t, &p->threads, thread_node)
+			if (prio_matches((int)which - 1, who, t) && (r == -ESRCH || ioprio_of(t) < r))
+				r = ioprio_of(t);
+	spin_unlock_irqrestore(&tasklist_lock, irq);
+	return r;
+}
+
 /* --- accounting --- */
 
 long

@@ -407,7 +407,30 @@ zombies_count_for_the_limit(void)
 	REQUIRE(p > 0 && waitpid(p, NULL, 0) == p);
 }
 
-TESTS(TEST(exit_codes_and_signals_are_reported), TEST(fork_copies_memory_and_shares_offsets),
+enum { WHO_PROCESS = 1, WHO_USER = 3, BEST_EFFORT = 2 << 13, IDLE = 3 << 13 };
+
+static void io_priority_of_a_child(void) { _exit(syscall(SYS_ioprio_get, WHO_PROCESS, 0) == (BEST_EFFORT | 6) ? 3 : 1); }
+
+static void
+io_priorities_are_kept(void)
+{
+	EQUAL(syscall(SYS_ioprio_set, WHO_PROCESS, 0, BEST_EFFORT | 6), 0);
+	EQUAL(syscall(SYS_ioprio_get, WHO_PROCESS, 0), BEST_EFFORT | 6);
+	EXITS(io_priority_of_a_child, 3);
+	EQUAL(syscall(SYS_ioprio_set, WHO_PROCESS, 0, IDLE), 0);
+	EQUAL(syscall(SYS_ioprio_get, WHO_PROCESS, getpid()), IDLE);
+	FAILS(syscall(SYS_ioprio_set, WHO_PROCESS, 0, BEST_EFFORT | 8), EINVAL);
+	FAILS(syscall(SYS_ioprio_set, WHO_PROCESS, 0, 4 << 13), EINVAL);
+	FAILS(syscall(SYS_ioprio_set, WHO_PROCESS, 0, 1), EINVAL);
+	FAILS(syscall(SYS_ioprio_get, WHO_USER + 1, 0), EINVAL);
+	FAILS(syscall(SYS_ioprio_get, 0, 0), EINVAL);
+	FAILS(syscall(SYS_ioprio_get, WHO_PROCESS, 4000000), ESRCH);
+	EQUAL(setgid(65534) | setuid(65534), 0);
+	FAILS(syscall(SYS_ioprio_set, WHO_PROCESS, 0, 1 << 13), EPERM);
+	FAILS(syscall(SYS_ioprio_set, WHO_PROCESS, 1, IDLE), EPERM);
+}
+
+TESTS(TEST(io_priorities_are_kept), TEST(exit_codes_and_signals_are_reported), TEST(fork_copies_memory_and_shares_offsets),
     TEST(vfork_shares_memory_and_parent_waits), TEST(wait_finds_only_children),
     TEST(waitid_tells_and_can_leave_the_child), TEST(wait_by_process_group), TEST(wait4_counts_resources),
     TEST(orphans_get_another_parent), TEST(ignored_children_leave_no_zombie), TEST(groups_and_sessions),

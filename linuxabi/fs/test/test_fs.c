@@ -912,6 +912,12 @@ sysfs_names_come_and_go(void)
 	EXPECT(sysfs_file("devices/x/y/number", show_number, store_number, &number), 0);
 	EXPECT(sysfs_file("devices/x/y/number", show_number, NULL, &number), -EEXIST);
 	EXPECT(sysfs_dir("devices/x/y/number"), -EEXIST);
+	sysfs_cpus_init(2);
+	expect_file("/sys/devices/system/cpu/cpu1/topology/core_id", "1\n");
+	expect_file("/sys/devices/system/cpu/cpu1/topology/thread_siblings", "2\n");
+	expect_file("/sys/devices/system/cpu/cpu1/topology/core_siblings", "1\n");	/* the host's count of CPUs */
+	sysfs_remove("devices/system/cpu/cpu0");
+	sysfs_remove("devices/system/cpu/cpu1");
 	EXPECT(sysfs_dir("devices/x/y/number/z"), -EEXIST);
 	EXPECT(sysfs_dir("devices/x/y"), 0);
 	EXPECT(sysfs_link("class/net", "../devices/x/y"), 0);
