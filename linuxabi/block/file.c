@@ -327,6 +327,19 @@ blk_mmap(struct file *f, struct vma *v)
 	return 0;
 }
 
+/* The disk's cache is left alone; a write that failed is told by fsync. */
+static long
+blk_write_range(struct file *f, uint64_t from, uint64_t to, bool write, bool wait)
+{
+	struct blk_dev *d = file_dev(f);
+	uint64_t size = READ_ONCE(d->size);
+
+	(void)wait;
+	if (write && from < size)
+		cache_flush(d->medium, d->start + from, d->start + min(to, size) - 1);
+	return 0;
+}
+
 static unsigned
 blk_poll(struct file *f, struct poll_table *pt)
 {
@@ -347,5 +360,5 @@ blk_advise(struct file *f, uint64_t from, uint64_t to, int advice)
 const struct file_ops blk_file_ops = {
 	.open = blk_open, .release = blk_release, .read = blk_read, .write = blk_write, .seek = blk_seek,
 	.poll = blk_poll, .ioctl = blk_ioctl, .mmap = blk_mmap, .fsync = blk_fsync, .fallocate = blk_fallocate,
-	.advise = blk_advise,
+	.advise = blk_advise, .write_range = blk_write_range,
 };

@@ -93,8 +93,20 @@ static inline uint64_t disk_committed(const struct disk_client *c) { return c->c
 
 enum { DISK_HASH = 4096 };
 
+/* disk_options.c: mount options. */
+struct disk_options {
+	uint32_t commit;		/* seconds; 0: the server's default */
+	uint32_t shown;			/* that were given, in its own bits */
+};
+/* Those of `text` (NULL: none) over what is there; -EINVAL, and a line in the log, if one is not known or not
+ * possible here: then *o is of no use. */
+long disk_options_parse(struct disk_options *o, const char *text);
+uint32_t disk_options_flags(const struct disk_options *);	/* FS_MOUNT_* */
+void disk_options_text(const struct disk_options *, char *to, size_t size);	/* ",discard,commit=30" */
+
 struct disk {			/* one mounted file system */
 	struct disk_client *client;
+	struct disk_options options;
 	struct super *sb;
 	spinlock_t lock;		/* rank 55: hash, dirty lists and counts, reservations */
 	struct list hash[DISK_HASH];	/* inode->hash by number */
@@ -131,7 +143,6 @@ struct disk_node {
 	/* read-ahead: what the reader takes next, and up to where we read */
 	uint64_t ahead_next, ahead_end;
 	unsigned ahead_pages;
-	bool ahead_never;		/* somebody said that it is read at random */
 	/* directory; inode->lock */
 	struct disk_dir *dir;		/* what is kept of its listing, or NULL */
 	bool dir_too_large;		/* to be kept */
@@ -203,6 +214,7 @@ long disk_sync(struct super *);
 void disk_settle(struct disk *);		/* let go of inodes that are clean and stable */
 void disk_throttle(struct disk *);		/* too much is dirty: wait */
 long disk_fsync(struct file *, bool datasync);
+long disk_write_range(struct file *, uint64_t from, uint64_t to, bool write, bool wait);
 long disk_error_seen(struct file *);		/* errseq: an error once for each descriptor */
 void disk_error(struct disk_node *, long error);
 void disk_hold(struct disk_node *);

@@ -373,6 +373,61 @@ long disk_flush_node(struct disk_node *n) { return flush_node(n, 0); }
 
 /* ---- fsync, sync ---- */
 
+/* The first dirty page from `index` on; UINT64_MAX: none before end. */
+static uint64_t
+next_dirty(struct disk_node *n, uint64_t index, uint64_t end)
+{
+	for (; index < end; index++) {
+		struct page *p = mapping_next(&n->mapping, &index);
+		bool dirty = p != NULL && (page_state(p) & PS_DIRTY) != 0;
+
+		if (p == NULL)
+			break;
+		page_put(p);
+		if (dirty && index < end)
+			return index;
+	}
+	return UINT64_MAX;
+}
+
+/* What is dirty in the range, with what lies in one row with it.  node->flush held. */
+static void
+flush_range(struct disk_node *n, uint64_t first, uint64_t end)
+{
+	struct disk *d = disk_of(n->inode->sb);
+	struct disk_call *sent[IN_FLIGHT];
+	unsigned head = 0, tail = 0;
+
+	for (uint64_t at = first; (at = next_dirty(n, at, end)) != UINT64_MAX; at++) {
+		struct disk_call *k;
+
+		if (tail - head == IN_FLIGHT)
+			write_finish(d, n, sent[head++ % IN_FLIGHT]);
+		k = write_start(d, n, at, 0);
+		if (k != NULL)
+			sent[tail++ % IN_FLIGHT] = k;
+		cond_resched();
+	}
+	while (head != tail)
+		write_finish(d, n, sent[head++ % IN_FLIGHT]);
+}
+
+/* Whoever writes pages holds node->flush, so with it none of the range is under way.  The write itself is waited
+ * for as well: Linux does when its queue is full. */
+long
+disk_write_range(struct file *f, uint64_t from, uint64_t to, bool write, bool wait)
+{
+	struct disk_node *n = disk_node(f->inode);
+
+	if (READ_ONCE(n->dirty_count) != 0 || disk_of(f->inode->sb)->writing_pages != 0) {
+		mutex_lock(&n->flush);
+		if (write)
+			flush_range(n, from >> PAGE_SHIFT, PAGE_UP(to) >> PAGE_SHIFT);
+		mutex_unlock(&n->flush);
+	}
+	return wait ? disk_error_seen(f) : 0;
+}
+
 long
 disk_error_seen(struct file *f)
 {

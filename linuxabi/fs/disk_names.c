@@ -847,23 +847,52 @@ has_writers(struct disk *d)
 	return found;
 }
 
+static void
+set_options(struct fs_request *q, const struct disk_options *o, bool read_only)
+{
+	q->flags |= disk_options_flags(o) | (read_only ? FS_MOUNT_READONLY : 0);
+	q->length = o->commit;
+}
+
 static long
-disk_remount(struct super *sb, unsigned long flags)
+remount_call(struct disk *d, const struct disk_options *o, bool read_only)
+{
+	struct disk_call *k = disk_call_begin(d->client, FS_REMOUNT);
+	long r;
+
+	set_options(k->request, o, read_only);
+	r = disk_call_finish(k);
+	disk_call_end(k);
+	return r;
+}
+
+static long
+disk_remount(struct super *sb, unsigned long flags, const char *data)
 {
 	struct disk *d = disk_of(sb);
 	bool now = (sb->flags & MS_RDONLY) != 0, wanted = (flags & MS_RDONLY) != 0;
-	long r;
+	struct disk_options o = d->options;
+	long r = disk_options_parse(&o, data);
 
-	if (now == wanted)
-		return 0;
-	if (wanted && has_writers(d))
+	if (r != 0)
+		return r;
+	if (!now && wanted && has_writers(d))
 		return -EBUSY;
-	if (wanted) {
+	if (!now && wanted) {
 		r = disk_sync(sb);
 		if (r < 0)
 			return r;
 	}
-	return disk_simple(d->client, FS_REMOUNT, wanted ? FS_MOUNT_READONLY : 0);
+	r = remount_call(d, &o, wanted);
+	if (r >= 0)
+		d->options = o;
+	return r < 0 ? r : 0;
+}
+
+static void
+disk_show_options(struct super *sb, char *to, size_t size)
+{
+	disk_options_text(&disk_of(sb)->options, to, size);
 }
 
 /* Power goes off: whatever is open, all is written and the file system is clean. */
@@ -875,7 +904,7 @@ disk_shutdown(struct super *sb)
 	if ((sb->flags & MS_RDONLY) != 0)
 		return;
 	disk_sync(sb);
-	if (disk_simple(d->client, FS_REMOUNT, FS_MOUNT_READONLY) < 0)
+	if (remount_call(d, &d->options, true) < 0)
 		klog(LOG_WARNING, "ext4: the file system could not be made read-only");
 	sb->flags |= MS_RDONLY;
 }
@@ -936,7 +965,7 @@ disk_umount(struct super *sb)
 
 static const struct super_ops disk_super_ops = {
 	.statfs = disk_statfs, .sync = disk_sync, .umount = disk_umount, .remount = disk_remount,
-	.shutdown = disk_shutdown, .quiesce = disk_quiesce,
+	.shutdown = disk_shutdown, .quiesce = disk_quiesce, .show_options = disk_show_options,
 };
 
 /* ---- mount ---- */
@@ -1012,18 +1041,15 @@ channel_for(const char *source)
 	return disk_is_root_partition(source, root) ? n : -ENOENT;
 }
 
-/* The first whole block of the options is the server's; unknown ones are refused there. */
 static long
-mount_call(struct disk *d, unsigned long flags, const char *data, struct fs_attributes *root)
+mount_call(struct disk *d, unsigned long flags, struct fs_attributes *root)
 {
 	struct disk_call *k = disk_call_recovery(d->client, FS_MOUNT);	/* its death is told, not waited out */
 	long r;
 
-	if (flags & MS_RDONLY)
-		k->request->flags |= FS_MOUNT_READONLY;
+	set_options(k->request, &d->options, (flags & MS_RDONLY) != 0);
 	if (d->client->dev != NULL)
 		k->request->flags |= FS_MOUNT_NO_GROW;	/* only root grows by itself */
-	disk_call_name(k, data != NULL && strlen(data) < FS_SLOT_BYTES ? data : "");
 	r = disk_call_finish(k);
 	*root = k->answer.attributes;
 	disk_call_end(k);
@@ -1061,7 +1087,7 @@ super_fill(struct super *sb, struct disk *d)
 }
 
 static long
-mount_new_super(struct fs_type *t, struct disk_client *c, unsigned long flags, const char *data, struct super **out)
+mount_new_super(struct fs_type *t, struct disk_client *c, unsigned long flags, const struct disk_options *options, struct super **out)
 {
 	struct super *sb = super_alloc(t, EXT4_SUPER_MAGIC);
 	struct disk *d = sb != NULL ? disk_new(sb, c) : NULL;
@@ -1073,7 +1099,8 @@ mount_new_super(struct fs_type *t, struct disk_client *c, unsigned long flags, c
 	if (d == NULL)
 		goto fail;
 	c->mounted = true;
-	r = mount_call(d, flags, data, &a);
+	d->options = *options;
+	r = mount_call(d, flags, &a);
 	c->mounted = r == 0;
 	if (r < 0)
 		goto fail;
@@ -1135,7 +1162,7 @@ mount_shared(struct super *sb, unsigned long flags, struct super **out)
 }
 
 static long
-mount_locked(struct fs_type *t, int n, unsigned long flags, const char *data, struct super **out)
+mount_locked(struct fs_type *t, int n, unsigned long flags, const struct disk_options *options, struct super **out)
 {
 	struct super *sb = mounted_get(n);
 	uint64_t deadline;
@@ -1153,7 +1180,7 @@ mount_locked(struct fs_type *t, int n, unsigned long flags, const char *data, st
 	do {
 		r = disk_client_ready(clients[n], deadline);
 		if (r == 0)
-			r = mount_new_super(t, clients[n], flags, data, &sb);
+			r = mount_new_super(t, clients[n], flags, options, &sb);
 	} while (r == -EAGAIN);		/* the server died: the next one mounts */
 	if (r == 0) {
 		*out = mounted[n] = sb;
@@ -1217,7 +1244,7 @@ free_channel(void)
 }
 
 static long
-mount_device(struct fs_type *t, uint64_t rdev, unsigned long flags, const char *data, struct super **out)
+mount_device(struct fs_type *t, uint64_t rdev, unsigned long flags, const struct disk_options *options, struct super **out)
 {
 	struct super *sb = mounted_on(rdev);
 	struct disk_client *c;
@@ -1228,7 +1255,7 @@ mount_device(struct fs_type *t, uint64_t rdev, unsigned long flags, const char *
 		return mount_shared(sb, flags, out);
 	n = io_root_part() != NULL && disk_dev_has_guid(rdev, io_root_part()) ? root_channel() : -ENOENT;
 	if (n >= 0)
-		return mount_locked(t, n, flags, data, out);
+		return mount_locked(t, n, flags, options, out);
 	n = free_channel();
 	if (n < 0)
 		return n;
@@ -1236,7 +1263,7 @@ mount_device(struct fs_type *t, uint64_t rdev, unsigned long flags, const char *
 	r = disk_dev_take(rdev, c, server_name(n), (flags & MS_RDONLY) == 0, &c->dev);
 	if (r != 0)
 		return r;
-	r = mount_locked(t, n, flags, data, &sb);
+	r = mount_locked(t, n, flags, options, &sb);
 	if (r != 0) {
 		dev_give(c);
 		return r;
@@ -1252,10 +1279,11 @@ static long
 disk_mount(struct fs_type *t, const char *source, unsigned long flags, const char *data, struct super **out)
 {
 	int n = channel_for(source);
+	struct disk_options o = { 0, 0 };
 	uint64_t rdev = 0;
-	long r;
+	long r = disk_options_parse(&o, data);
 
-	if (source == NULL)
+	if (r != 0 || source == NULL)
 		return -EINVAL;
 	if (n < 0) {
 		r = device_number(source, &rdev);
@@ -1263,7 +1291,7 @@ disk_mount(struct fs_type *t, const char *source, unsigned long flags, const cha
 			return r;
 	}
 	mutex_lock(&mount_lock);
-	r = n >= 0 ? mount_locked(t, n, flags, data, out) : mount_device(t, rdev, flags, data, out);
+	r = n >= 0 ? mount_locked(t, n, flags, &o, out) : mount_device(t, rdev, flags, &o, out);
 	mutex_unlock(&mount_lock);
 	return r;
 }

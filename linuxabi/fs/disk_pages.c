@@ -230,7 +230,13 @@ read_missing(struct disk_node *n, uint64_t index)
 	bool row = index == n->ahead_next || index == 0 || (index <= n->ahead_end && index + 1 >= n->ahead_next);
 	long got;
 
-	row = row && !READ_ONCE(n->ahead_never);
+	/* read at random: one page, and who reads in a row beside it is not disturbed */
+	if (current->file_access == FADV_RANDOM) {
+		got = read_start(n, index, 1, true);
+		return got < 0 ? got : 0;
+	}
+	if (row && current->file_access == FADV_SEQUENTIAL)
+		n->ahead_pages = AHEAD_MAX;
 	n->ahead_pages = row ? min(max(n->ahead_pages * 2, (unsigned)AHEAD_FIRST), (unsigned)AHEAD_MAX) : 1;
 	got = read_start(n, index, (unsigned)min((uint64_t)n->ahead_pages, end - index), true);
 	if (got > 0) {
@@ -252,7 +258,7 @@ disk_ready(struct mapping *m, struct page *p)
 
 	if (s & PS_COLD)
 		page_state_clear(p, PS_COLD);
-	if ((s & PS_AHEAD) && (page_state_clear(p, PS_AHEAD) & PS_AHEAD)) {
+	if ((s & PS_AHEAD) && current->file_access != FADV_RANDOM && (page_state_clear(p, PS_AHEAD) & PS_AHEAD)) {
 		n->ahead_pages = min(max(n->ahead_pages * 2, (unsigned)AHEAD_FIRST), (unsigned)AHEAD_MAX);
 		n->ahead_next = n->ahead_end;
 		ahead_start(n, n->ahead_end);
@@ -620,9 +626,16 @@ direct_aligned(const struct uio *u, loff_t pos)
 static ssize_t
 disk_read(struct file *f, struct uio *u, loff_t *pos)
 {
+	ssize_t r;
+
 	if (unlikely(f->flags & O_DIRECT) && !direct_aligned(u, *pos))
 		return -EINVAL;
-	return pagecache_read(f, u, pos);
+	if (likely(READ_ONCE(f->access) == FADV_NORMAL))
+		return pagecache_read(f, u, pos);
+	current->file_access = READ_ONCE(f->access);
+	r = pagecache_read(f, u, pos);
+	current->file_access = FADV_NORMAL;
+	return r;
 }
 
 /* What a synchronous write promises holds when it returns. */
@@ -870,16 +883,6 @@ disk_advise(struct file *f, uint64_t from, uint64_t to, int advice)
 			to = PAGE_UP(f->inode->size);
 		advise_dontneed(n, PAGE_UP(from) >> PAGE_SHIFT, to >> PAGE_SHIFT);
 		break;
-	case FADV_RANDOM:
-		WRITE_ONCE(n->ahead_never, true);
-		break;
-	case FADV_SEQUENTIAL:
-		WRITE_ONCE(n->ahead_pages, AHEAD_MAX);
-		WRITE_ONCE(n->ahead_never, false);
-		break;
-	case FADV_NORMAL:
-		WRITE_ONCE(n->ahead_never, false);
-		break;
 	default:
 		break;
 	}
@@ -959,6 +962,41 @@ ioctl_fiemap(struct inode *i, uaddr_t user)
 	return r < 0 ? r : copy_to_user(user, &fm, sizeof(fm));
 }
 
+/* FITRIM: step by step, so that a kill ends it.  What Linux refuses the server does, but for the right to ask. */
+static long
+ioctl_trim(struct file *f, uaddr_t user)
+{
+	struct disk_client *c = disk_of(f->inode->sb)->client;
+	struct fstrim_range range;
+	uint64_t at, end, done = 0, next;
+	long r;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (copy_from_user(&range, user, sizeof(range)) != 0)
+		return -EFAULT;
+	end = range.len > UINT64_MAX - range.start ? UINT64_MAX : range.start + range.len;
+	for (at = range.start; ; at = next) {
+		struct disk_call *k = disk_call_begin(c, FS_TRIM);
+
+		k->request->offset = at;
+		k->request->length = end - at;
+		k->request->size = range.minlen;
+		r = disk_call_finish(k);
+		next = k->answer.made;
+		disk_call_end(k);
+		if (r < 0)
+			return r;
+		done += (uint64_t)r;
+		if (next <= at || next >= end)
+			break;
+		if (signal_fatal_pending(current))
+			return -EINTR;
+	}
+	range.len = done;
+	return copy_to_user(user, &range, sizeof(range)) != 0 ? -EFAULT : 0;
+}
+
 static long
 ioctl_setflags(struct file *f, uaddr_t user)
 {
@@ -996,6 +1034,8 @@ disk_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 		return ioctl_setflags(f, arg);
 	case FS_IOC_FIEMAP:
 		return is_type(f->inode, S_IFREG) ? ioctl_fiemap(f->inode, arg) : -EOPNOTSUPP;
+	case FITRIM:
+		return ioctl_trim(f, arg);
 	case FIGETBSZ:
 		return put_user_u32(arg, disk_of(f->inode->sb)->client->channel->block_size);
 	default:
@@ -1005,7 +1045,7 @@ disk_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 
 const struct file_ops disk_file_ops = {
 	.open = file_opened, .read = disk_read, .write = disk_write, .seek = disk_seek, .fsync = disk_fsync,
-	.fallocate = disk_fallocate, .ioctl = disk_ioctl, .advise = disk_advise,
+	.fallocate = disk_fallocate, .ioctl = disk_ioctl, .advise = disk_advise, .write_range = disk_write_range,
 };
 
 void

@@ -144,6 +144,7 @@ void super_put(struct super *);
 struct mount *mount_kernel(struct super *);	/* not in the tree: for pseudo files */
 void mount_init(void);
 struct mount *mount_nth(unsigned n);		/* for procfs; a reference */
+void super_options_text(const struct super *, char *buf, size_t size);	/* ",sync,…" and the file system's own */
 void mount_options_text(const struct mount *, char *buf, size_t size, bool with_super);
 const char *fs_type_nth(unsigned n, unsigned *flags);
 

@@ -279,6 +279,23 @@ mount_want_write(const struct mount *m)
 }
 
 void
+super_options_text(const struct super *sb, char *buf, size_t size)
+{
+	static const struct { unsigned long flag; const char *text; } names[] = {
+		{ MS_SYNCHRONOUS, ",sync" }, { MS_DIRSYNC, ",dirsync" }, { MS_MANDLOCK, ",mand" }, { MS_LAZYTIME, ",lazytime" },
+	};
+	size_t n = 0;
+
+	if (size != 0)
+		*buf = '\0';
+	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+		if ((sb->flags & names[i].flag) != 0 && n < size)
+			n += strlcpy(buf + n, names[i].text, size - n);
+	if (sb->ops->show_options != NULL && n < size)
+		sb->ops->show_options((struct super *)sb, buf + n, size - n);
+}
+
+void
 mount_options_text(const struct mount *m, char *buf, size_t size, bool with_super)
 {
 	static const struct { unsigned long flag; const char *text; } names[] = {
@@ -292,6 +309,8 @@ mount_options_text(const struct mount *m, char *buf, size_t size, bool with_supe
 	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
 		if ((m->flags & names[i].flag) != 0 && n < size)
 			n += strlcpy(buf + n, names[i].text, size - n);
+	if (with_super && n < size)
+		super_options_text(m->sb, buf + n, size - n);
 }
 
 /* ---- mount(2) ---- */
@@ -383,8 +402,19 @@ out:
 	return r;
 }
 
+/* mount(2): a remount that says nothing about access times leaves them as they are. */
+static unsigned long
+remount_flags(const struct mount *m, unsigned long flags)
+{
+	const unsigned long atime = MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME;
+
+	if ((flags & atime) == 0)
+		flags |= m->flags & atime;
+	return mount_flags_from(flags & MS_BIND ? flags : flags & ~(unsigned long)MS_RDONLY);
+}
+
 static long
-mount_remount(const struct path *at, unsigned long flags)
+mount_remount(const struct path *at, unsigned long flags, const char *data)
 {
 	long r = -EINVAL;
 
@@ -392,9 +422,9 @@ mount_remount(const struct path *at, unsigned long flags)
 	if (at->dentry == at->mnt->root) {
 		struct super *sb = at->mnt->sb;
 
-		r = (flags & MS_BIND) == 0 && sb->ops->remount != NULL ? sb->ops->remount(sb, flags) : 0;
+		r = (flags & MS_BIND) == 0 && sb->ops->remount != NULL ? sb->ops->remount(sb, flags, data) : 0;
 		if (r == 0) {
-			at->mnt->flags = mount_flags_from(flags & MS_BIND ? flags : flags & ~(unsigned long)MS_RDONLY);
+			at->mnt->flags = remount_flags(at->mnt, flags);
 			if ((flags & MS_BIND) == 0)
 				sb->flags = (sb->flags & ~SUPER_FLAGS) | (flags & SUPER_FLAGS);
 		}
@@ -464,7 +494,7 @@ static long
 mount_dispatch(const struct path *at, const char *source, const char *type, unsigned long flags, const char *data)
 {
 	if (flags & MS_REMOUNT)
-		return mount_remount(at, flags);
+		return mount_remount(at, flags, data);
 	if (flags & MS_BIND)
 		return source == NULL ? -EINVAL : mount_bind(at, source, (flags & MS_REC) != 0);
 	if (flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE))

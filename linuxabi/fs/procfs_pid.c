@@ -698,7 +698,7 @@ mount_source(struct seq *s, const struct mount *m)
 static long
 show_mounts(struct seq *s, struct task *t)
 {
-	char *page = path_page_get(), opts[128];
+	char *page = path_page_get(), opts[256];
 	const char *text;
 	struct mount *m;
 
@@ -723,7 +723,7 @@ show_mounts(struct seq *s, struct task *t)
 static long
 show_mountinfo(struct seq *s, struct task *t)
 {
-	char *page = path_page_get(), opts[128];
+	char *page = path_page_get(), opts[256];
 	const char *text;
 	struct mount *m;
 
@@ -738,7 +738,8 @@ show_mountinfo(struct seq *s, struct task *t)
 			mount_options_text(m, opts, sizeof(opts), false);
 			seq_printf(s, " %s - %s ", opts, m->sb->type->name);
 			mount_source(s, m);
-			seq_printf(s, " %s\n", m->sb->flags & MS_RDONLY ? "ro" : "rw");
+			super_options_text(m->sb, opts, sizeof(opts));
+			seq_printf(s, " %s%s\n", m->sb->flags & MS_RDONLY ? "ro" : "rw", opts);
 		}
 		mount_put(m);
 	}

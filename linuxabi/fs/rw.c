@@ -349,6 +349,7 @@ long
 sys_sync_file_range(uint64_t fd, uint64_t off, uint64_t n, uint64_t flags)
 {
 	struct fdref ref = fdref_get((int)fd);
+	uint64_t to = n == 0 ? INT64_MAX : off + n;
 	uint32_t mode;
 	long r;
 
@@ -359,10 +360,11 @@ sys_sync_file_range(uint64_t fd, uint64_t off, uint64_t n, uint64_t flags)
 		r = -EINVAL;
 	else if (mode != S_IFREG && mode != S_IFBLK && mode != S_IFDIR && mode != S_IFLNK)
 		r = -ESPIPE;
-	else if (flags == 0 || ref.file->ops->fsync == NULL)
+	else if (flags == 0 || ref.file->ops->write_range == NULL)
 		r = 0;
 	else
-		r = ref.file->ops->fsync(ref.file, true);
+		r = ref.file->ops->write_range(ref.file, off, to, (flags & SYNC_FILE_RANGE_WRITE) != 0,
+		    (flags & (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER)) != 0);
 	fdref_put(ref);
 	return r;
 }
@@ -373,7 +375,10 @@ file_advise(struct file *f, uint64_t from, uint64_t bytes, int advice)
 {
 	uint64_t to = bytes > INT64_MAX - min(from, (uint64_t)INT64_MAX) ? INT64_MAX : from + bytes;
 
-	if (f->ops->advise != NULL && from < to)
+	/* how the file is going to be read is the descriptor's, whatever the range */
+	if (advice == FADV_NORMAL || advice == FADV_RANDOM || advice == FADV_SEQUENTIAL)
+		WRITE_ONCE(f->access, (uint8_t)advice);
+	else if (f->ops->advise != NULL && from < to)
 		f->ops->advise(f, from, to, advice);
 }
 

@@ -87,6 +87,9 @@ struct file_ops {
 	long (*iterate)(struct file *, struct dir_context *);
 	long (*fsync)(struct file *, bool datasync);
 	long (*fallocate)(struct file *, int mode, loff_t off, loff_t len);
+	/* sync_file_range: bytes [from, to) to the disk, but not what its cache has; `wait`: and told of errors.
+	 * NULL: nothing is kept back. */
+	long (*write_range)(struct file *, uint64_t from, uint64_t to, bool write, bool wait);
 	/* posix_fadvise's advice about bytes [from, to); NULL: nothing comes of it.  mm->lock may be held. */
 	void (*advise)(struct file *, uint64_t from, uint64_t to, int advice);
 };
@@ -143,8 +146,10 @@ struct super_ops {
 	long (*statfs)(struct super *, struct statfs *);
 	long (*sync)(struct super *);
 	void (*umount)(struct super *);
-	/* New MS_RDONLY …; NULL: any will do. */
-	long (*remount)(struct super *, unsigned long flags);
+	/* New MS_RDONLY … and options (as of a mount; NULL: as they are); NULL: any will do. */
+	long (*remount)(struct super *, unsigned long flags, const char *data);
+	/* Its own options as /proc/mounts has them, each with a comma before it; NULL: none. */
+	void (*show_options)(struct super *, char *to, size_t size);
 	void (*quiesce)(struct super *);	/* no mount is left; dentries and open files go next */
 	void (*shutdown)(struct super *);	/* power goes off with everything open */
 };
@@ -204,6 +209,7 @@ struct file {
 	struct { int owner, sig; } async;
 	const char *anon_name;		/* of a file without a path: "pipe", "[eventfd]"; static */
 	bool readable, writable;
+	uint8_t access;			/* FADV_NORMAL, FADV_RANDOM, FADV_SEQUENTIAL */
 };
 struct file *file_alloc(const struct file_ops *, struct inode *, unsigned flags);	/* refs = 1 */
 struct file *file_anon(const char *name, const struct file_ops *, void *private_, unsigned flags);

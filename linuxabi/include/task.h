@@ -135,6 +135,7 @@ struct task {
 	uint64_t exec_total;		/* ns that it ran */
 	uint64_t samples_user, samples_system;
 	struct mm *mm_active;		/* loaded in TTBR0 while it runs */
+	uint8_t file_access;		/* FADV_* of the file that it reads now (fs/disk_pages.c) */
 	bool yielding;
 	bool leaves;			/* switching away to a CPU that it may run on */
 	uint64_t affinity;

@@ -8,6 +8,7 @@ issue says.
 import os
 import re
 import subprocess
+import time
 
 import images
 from serial import check
@@ -145,6 +146,65 @@ def again(m, times):
 	check(after[1] <= before[1] + 64, "a mount keeps memory of its server")
 
 
+def allocated(path):
+	return os.stat(path).st_blocks * 512 // MIB
+
+
+def settles(path, most):
+	"""The file has at most so many MiB, soon."""
+	for _ in range(20):
+		if allocated(path) <= most:
+			return
+		time.sleep(1)
+	check(False, f"{path} has {allocated(path)} MiB, more than {most}")
+
+
+def trimmed(m, place):
+	found = re.search(r"(\d+)(?: bytes)? (?:\([^)]*\) )?(?:bytes )?(?:were )?trimmed", m.sh(f"fstrim -v {place}", guard=300))
+	check(found, "fstrim -v says something else")
+	return int(found.group(1)) // MIB
+
+
+def what_is_free_leaves_the_image(start):
+	"""fstrim, mount -o discard and blkdiscard make the files of the disks smaller, and lose nothing."""
+	path = writable()
+	second, third, plain = disk("second", 256 * MIB, "-b", "4096"), disk("third", 128 * MIB, "-b", "1024"), disk("plain", 32 * MIB, "-b", "4096")
+	m = start(path, CPUS=2, SNAPSHOT=0, DISK2=second, QEMU_EXTRA=virtio(third).replace("format=raw", "format=raw,discard=unmap") + " " +
+	    virtio(plain).replace("id=v,", "id=w,").replace("drive=v,", "drive=w,discard=off,write-zeroes=off,"))
+	m.login()
+	m.sh("mkdir -p /a /b /c; mount /dev/nvme1n1 /a && mount /dev/vda /b && mount /dev/vdb /c")
+	for place, image in (("/a", second), ("/b", third)):
+		m.sh(f"dd if=/dev/urandom of={place}/keep bs=1M count=4; dd if=/dev/urandom of={place}/go bs=1M count=64; sync", guard=300)
+		digest, full = m.sh(f"sha256sum < {place}/keep"), allocated(image)
+		check(full >= 68, f"{image} has {full} MiB")
+		m.sh(f"rm {place}/go && sync")
+		check(trimmed(m, place) >= 64 and trimmed(m, place) == 0, "what is free was not trimmed, or twice")
+		settles(image, full - 60)
+		m.sh(f"umount {place} && mount -o discard,commit=2 {'/dev/nvme1n1' if place == '/a' else '/dev/vda'} {place}")
+		check(m.sh(f"sha256sum < {place}/keep") == digest, "a file is not whole")
+		check(re.search(rf"(?m) {place} ext4 rw,relatime,discard,commit=2 0 0$", m.sh("cat /proc/mounts")), "/proc/mounts")
+		# what is deleted goes with the next commit, without a sync
+		m.sh(f"dd if=/dev/urandom of={place}/go bs=1M count=32; sync", guard=300)
+		check(allocated(image) >= 36, "too little was written")
+		m.sh(f"rm {place}/go")
+		settles(image, 24)
+		check(m.sh(f"sha256sum < {place}/keep") == digest, "a file is not whole")
+		print(f"    {image}: {full} MiB -> {allocated(image)} MiB")
+	refused(m, "mount -o remount,nonsense /a", "Invalid argument")
+	check("Unknown parameter 'nonsense'" in m.sh("dmesg"), "nobody said which option is unknown")
+	check(m.sh("cat /sys/block/nvme1n1/queue/discard_granularity /sys/block/vdb/queue/discard_max_bytes").split() == ["512", "0"], "sysfs")
+	refused(m, "fstrim /c", "supported")
+	check(trimmed(m, "/") > 0, "the root has nothing to trim")
+	m.sh("umount /a /b /c")
+	refused(m, "blkdiscard /dev/vdb", "supported")
+	m.sh("blkdiscard -o 67108864 -l 33554432 /dev/vda && blkdiscard /dev/vda")
+	settles(third, 0)
+	m.type("poweroff")
+	m.end()
+	for image in (second, plain):
+		is_clean(image)
+
+
 def killing_the_server_of_a_mount_loses_nothing(start):
 	"""And the driver of its disk; then while it mounts and unmounts."""
 	kills = 100 if LONG else 20
@@ -171,4 +231,4 @@ def killing_the_server_of_a_mount_loses_nothing(start):
 	is_clean(second)
 
 
-TESTS = [other_disks_are_mounted, killing_the_server_of_a_mount_loses_nothing]
+TESTS = [other_disks_are_mounted, what_is_free_leaves_the_image, killing_the_server_of_a_mount_loses_nothing]

@@ -597,6 +597,14 @@ do_xattr(struct node *n, const struct fs_request *q, uint8_t *page)
 	}
 }
 
+static void
+take_options(const struct fs_request *q)
+{
+	ch->read_only = (q->flags & FS_MOUNT_READONLY) != 0;
+	ch->mount_flags = q->flags;
+	ch->commit_seconds = (uint32_t)q->length;
+}
+
 static long
 do_mount(const struct fs_request *q, struct fs_answer *r)
 {
@@ -604,7 +612,7 @@ do_mount(const struct fs_request *q, struct fs_answer *r)
 		return -EBUSY;
 	mounted = true;
 	ch->state = FS_MOUNTED;
-	ch->read_only = (q->flags & FS_MOUNT_READONLY) != 0;
+	take_options(q);
 	r->attributes = node[2].a;
 	return 0;
 }
@@ -648,11 +656,13 @@ whole(const struct fs_request *q, struct fs_answer *r, uint8_t *page)
 		return do_unmount();
 	case FS_REMOUNT:
 		commit();
-		ch->read_only = (q->flags & FS_MOUNT_READONLY) != 0;
+		take_options(q);
 		return 0;
 	case FS_SYNC:
 		commit();
 		return 0;
+	case FS_TRIM:
+		return -EOPNOTSUPP;
 	case FS_RESERVE:
 		return do_reserve(q);
 	case FS_RECOVERED:

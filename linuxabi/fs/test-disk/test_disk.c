@@ -754,6 +754,172 @@ attributes_are_kept(void)
 	EXPECT(t_unlink("/mnt/a"), 0);
 }
 
+static const char *
+shown(void)
+{
+	static char text[256];
+
+	super_options_text(disk->sb, text, sizeof(text));
+	return text;
+}
+
+static long
+remount(const char *options)
+{
+	return sys_mount(0, U("/mnt"), 0, MS_REMOUNT, U(options));
+}
+
+static void
+options_are_taken_refused_and_shown(void)
+{
+	static const char *const bad[] = { "nonsense", "discard,nonsense", "commit", "commit=", "commit=x", "commit=9999999999",
+		"discard=1", "data=journal", "errors=panic", "errors=", "sb=1", "stripe", "barrier=maybe" };
+
+	CHECK(strcmp(shown(), "") == 0);
+	EXPECT(remount("commit=30,discard,,noauto_da_alloc,barrier=0,user_xattr,acl,data=ordered,stripe=8"), 0);
+	CHECK(strcmp(shown(), ",nobarrier,discard,noauto_da_alloc,data=ordered,commit=30") == 0);
+	for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
+		EXPECT(remount(bad[i]), -EINVAL);
+	CHECK(strcmp(shown(), ",nobarrier,discard,noauto_da_alloc,data=ordered,commit=30") == 0);
+	EXPECT(remount("nodiscard,commit=0,barrier,auto_da_alloc,data=writeback,errors=remount-ro"), 0);
+	CHECK(strcmp(shown(), ",errors=remount-ro,data=writeback") == 0);
+	EXPECT(sys_umount2(U("/mnt"), 0), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
+		EXPECT(sys_mount(U("root"), U("/mnt"), U("ext4"), 0, U(bad[i])), -EINVAL);
+	EXPECT(sys_mount(U("root"), U("/mnt"), U("ext4"), MS_NOATIME | MS_LAZYTIME, U("discard,commit=7")), 0);
+	CHECK(strcmp(shown(), ",lazytime,discard,commit=7") == 0);
+	CHECK(disk->client->channel->mount_flags == FS_MOUNT_DISCARD && disk->client->channel->commit_seconds == 7);
+	/* what a remount does not name stays, and so does what was said about access times */
+	EXPECT(sys_mount(0, U("/mnt"), 0, MS_REMOUNT | MS_RDONLY, 0), 0);
+	EXPECT(remount(NULL), 0);
+	CHECK(strcmp(shown(), ",discard,commit=7") == 0);
+	for (unsigned n = 0; n < 2; n++) {
+		struct mount *m;
+		char text[128];
+
+		for (unsigned i = 0; (m = mount_nth(i)) != NULL && m->sb != disk->sb; i++)
+			mount_put(m);
+		CHECK(m != NULL);
+		mount_options_text(m, text, sizeof(text), true);
+		mount_put(m);
+		CHECK(strcmp(text, n == 0 ? "rw,noatime,discard,commit=7" : "rw,relatime,discard,commit=7") == 0);
+		EXPECT(sys_mount(0, U("/mnt"), 0, MS_REMOUNT | MS_RELATIME, 0), 0);
+	}
+}
+
+static void
+what_is_free_is_trimmed(void)
+{
+	static char bytes[300000];
+	struct fstrim_range range = { 0, UINT64_MAX, 0 };
+	long fd, r;
+
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)(i * 7 + i / 256);
+	put("/mnt/a", bytes, sizeof(bytes), 0);
+	put("/mnt/b", bytes, sizeof(bytes), 0);
+	fd = t_open("/mnt", O_RDONLY | O_DIRECTORY, 0);
+	EXPECT(sys_syncfs((uint64_t)fd), 0);
+	EXPECT(t_unlink("/mnt/b"), 0);
+	EXPECT(sys_syncfs((uint64_t)fd), 0);
+	r = sys_ioctl((uint64_t)fd, FITRIM, U(&range));
+	if (server_is_model) {
+		EXPECT(r, -EOPNOTSUPP);
+	} else {
+		EXPECT(r, 0);
+		CHECK(range.len > 32 << 20 && range.len < 96 << 20);
+		range = (struct fstrim_range){ 0, UINT64_MAX, 0 };
+		EXPECT(sys_ioctl((uint64_t)fd, FITRIM, U(&range)), 0);
+		EXPECT(range.len, 0);
+		range = (struct fstrim_range){ 0, 100, 0 };
+		EXPECT(sys_ioctl((uint64_t)fd, FITRIM, U(&range)), -EINVAL);
+	}
+	EXPECT(sys_ioctl((uint64_t)fd, FITRIM, 8), -EFAULT);
+	EXPECT(sys_close((uint64_t)fd), 0);
+	remount_disk();
+	expect_bytes("/mnt/a", bytes, sizeof(bytes));
+	EXPECT(t_unlink("/mnt/a"), 0);
+}
+
+/* Pages by their numbers, of a file that is open. */
+static void
+write_page(long fd, unsigned n)
+{
+	static char page[PAGE_SIZE];
+
+	memset(page, (int)n + 1, sizeof(page));
+	EXPECT(sys_pwrite64((uint64_t)fd, U(page), sizeof(page), (uint64_t)n * PAGE_SIZE), PAGE_SIZE);
+}
+
+static uint64_t
+read_pages(long fd, unsigned first, unsigned count)
+{
+	static char page[PAGE_SIZE];
+	uint64_t before = server_requests[FS_READ];
+
+	for (unsigned i = 0; i < count; i++)
+		EXPECT(sys_pread64((uint64_t)fd, U(page), sizeof(page), (uint64_t)(first + i) * PAGE_SIZE), PAGE_SIZE);
+	return server_requests[FS_READ] - before;
+}
+
+static void
+a_range_is_written_and_no_more(void)
+{
+	enum { PAGES = 64, ALL = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE_AND_WAIT };
+	uint64_t fd = (uint64_t)t_open("/mnt/f", O_RDWR | O_CREAT, 0644), writes, syncs;
+
+	for (unsigned i = 0; i < PAGES; i++)
+		write_page((long)fd, i);
+	EXPECT(sys_fsync(fd), 0);
+	write_page((long)fd, 2);
+	write_page((long)fd, 50);
+	writes = server_requests[FS_WRITE];
+	syncs = server_requests[FS_FSYNC] + server_requests[FS_SYNC];
+	EXPECT(sys_sync_file_range(fd, 10 * PAGE_SIZE, 10 * PAGE_SIZE, ALL), 0);
+	EXPECT(sys_sync_file_range(fd, 0, 0, 0), 0);
+	EXPECT(sys_sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE), 0);
+	EXPECT(server_requests[FS_WRITE], (long)writes);
+	EXPECT(sys_sync_file_range(fd, 2 * PAGE_SIZE + 1, 1, ALL), 0);
+	EXPECT(server_requests[FS_WRITE], (long)writes + 1);
+	EXPECT(sys_sync_file_range(fd, 0, 50 * PAGE_SIZE, ALL), 0);
+	EXPECT(server_requests[FS_WRITE], (long)writes + 1);
+	EXPECT(sys_sync_file_range(fd, PAGE_SIZE, 0, SYNC_FILE_RANGE_WRITE), 0);
+	EXPECT(server_requests[FS_WRITE], (long)writes + 2);
+	EXPECT(server_requests[FS_FSYNC] + server_requests[FS_SYNC], (long)syncs);
+	EXPECT(sys_sync_file_range(fd, 0, 0, 8), -EINVAL);
+	EXPECT(sys_sync_file_range(fd, (uint64_t)-1, 1, ALL), -EINVAL);
+	EXPECT(sys_sync_file_range(99, 0, 0, ALL), -EBADF);
+	EXPECT(sys_close(fd), 0);
+	EXPECT(t_unlink("/mnt/f"), 0);
+}
+
+static void
+advice_is_the_descriptors(void)
+{
+	enum { PAGES = 256 };
+	long fd = t_open("/mnt/f", O_RDWR | O_CREAT, 0644), other;
+
+	for (unsigned i = 0; i < PAGES; i++)
+		write_page(fd, i);
+	EXPECT(sys_close((uint64_t)fd), 0);
+	remount_disk();
+	fd = t_open("/mnt/f", O_RDONLY, 0);
+	other = t_open("/mnt/f", O_RDONLY, 0);
+	EXPECT(sys_fadvise64((uint64_t)fd, 0, 0, FADV_RANDOM), 0);
+	EXPECT(read_pages(fd, 0, 16), 16);
+	CHECK(read_pages(other, 16, 100) < 20);
+	EXPECT(sys_fadvise64((uint64_t)fd, 0, 0, FADV_NORMAL), 0);
+	EXPECT(sys_close((uint64_t)fd), 0);
+	EXPECT(sys_close((uint64_t)other), 0);
+	remount_disk();
+	/* from its first page on in large pieces */
+	fd = t_open("/mnt/f", O_RDONLY, 0);
+	EXPECT(sys_fadvise64((uint64_t)fd, 0, 0, FADV_SEQUENTIAL), 0);
+	CHECK(read_pages(fd, 0, PAGES) <= 4);
+	EXPECT(sys_close((uint64_t)fd), 0);
+	EXPECT(t_unlink("/mnt/f"), 0);
+}
+
 static void
 a_read_only_mount_stays_so(void)
 {
@@ -1153,7 +1319,9 @@ static const struct { const char *name; void (*run)(void); enum wants wants; } t
 	INSIDE(files_without_names_live_until_they_are_closed), TEST(listings_go_on_after_names_went),
 	TEST(what_was_listed_is_kept), TEST(places_in_a_listing_stay), TEST(listings_agree_whatever_happens_in_between),
 	TEST(what_is_kept_of_directories_is_bounded),
-	TEST(attributes_are_kept), TEST(a_read_only_mount_stays_so), INSIDE(fsynced_bytes_are_on_the_disk), INSIDE(an_fsync_of_one_run_is_one_request),
+	TEST(attributes_are_kept), TEST(options_are_taken_refused_and_shown), TEST(what_is_free_is_trimmed),
+	INSIDE(a_range_is_written_and_no_more), INSIDE(advice_is_the_descriptors),
+	TEST(a_read_only_mount_stays_so), INSIDE(fsynced_bytes_are_on_the_disk), INSIDE(an_fsync_of_one_run_is_one_request),
 	TEST(more_than_the_memory_can_be_written_and_read), DEATHS(a_death_at_every_step_is_not_seen),
 	DEATHS(two_deaths_in_a_row_are_not_seen), DEATHS(umount_is_done_whenever_the_server_dies),
 	DEATHS(a_size_outlives_the_page_that_made_it), DEATHS(a_time_outlives_a_write_told_again), TEST(a_model_agrees_whatever_the_server_does),

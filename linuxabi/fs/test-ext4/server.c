@@ -69,6 +69,8 @@ disk_poll(struct disk *d)
 	r->result = 0;
 	if (r->op == DISK_READ || r->op == DISK_WRITE)
 		transfer(r);
+	else if (r->op == DISK_DISCARD)
+		memset(bytes + r->offset, 0xd5, r->bytes);
 	else if (r->op != DISK_FLUSH)
 		r->result = -EOPNOTSUPP;
 	r->done(r);
@@ -191,7 +193,7 @@ ext4_start(const char *options, uint64_t size)
 	if (f == NULL || fread(bytes, 1, size, f) != size || fclose(f) != 0)
 		abort();
 	unlink(path);
-	disk = (struct disk){ .submit = disk_submit, .bytes = size, .sector_bytes = 512 };
+	disk = (struct disk){ .submit = disk_submit, .bytes = size, .sector_bytes = 512, .has_discard = true };
 	ch = aligned_alloc(4096, FS_CHANNEL_BYTES);
 	memset(ch, 0, FS_CHANNEL_BYTES);
 	ch->magic = FS_MAGIC;
