@@ -492,13 +492,20 @@ kernel_kick(void)
 	c->reschedule = 1;
 }
 
-/* Its deadlines go to the boot CPU, which is always on. */
+/*
+ * Its deadlines go to the boot CPU, which is always on.  A thread whose time went while it ran
+ * may have come into the kernel once more, and bound an interrupt here: then it stays.
+ */
 bool
 kernel_cpu_leaves(struct cpu *c)
 {
 	enum { AT_ONCE = 16 };
 
-	assert(c->users == 0 && c->current == NULL);
+	assert(c->current == NULL);
+	if (c->users != 0) {
+		c->power = CPU_ON;
+		return false;
+	}
 	for (int n = 0; n < AT_ONCE && c->first != NULL; n++) {
 		struct deadline *d = c->first;
 		enum deadline_kind kind = (enum deadline_kind)d->kind;

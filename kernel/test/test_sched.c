@@ -507,6 +507,31 @@ TEST_ON(2, a_cpu_that_is_stopping_can_stay)
 	EXPECT(cpus[1].arch.off, false);
 }
 
+/*
+ * Its time is deleted while it runs, and before its CPU hears of that it has come into the
+ * kernel (the lock has no order): it binds an interrupt there.
+ */
+TEST_ON(2, a_cpu_that_is_needed_again_stays)
+{
+	struct actor a = actor(10, 1, false);
+	uint32_t h = new_slot(), n = make(OBJ_NOTIFICATION, 0);
+
+	EXPECT(INVOKE(INIT_SLOT_IRQ_CONTROL, IRQ_CONTROL_GET, 33, 1, 0, h), OK);
+	start(&a);
+	EXPECT(delete(a.sched), OK);
+	EXPECT(cpus[1].users, 0);
+	cpus[1].current = a.t;			/* as long as it was not kicked */
+	EXPECT(system_control_cpu_stop(NULL, NULL, 1), RESTART);
+	irq_bind(slot_of(h)->irq, slot_of(n), 1);
+	host_settle();
+	EXPECT(cpus[1].arch.off, false);
+	EXPECT(stop(1), ERR_BUSY);
+	EXPECT(cpus[1].power, CPU_ON);
+	EXPECT(delete(n), OK);
+	EXPECT(stop(1), OK);
+	EXPECT(start_cpu(1), OK);
+}
+
 TEST(many_deadlines_come_in_order)
 {
 	enum { N = 24 };

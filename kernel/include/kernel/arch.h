@@ -178,7 +178,7 @@ void kernel_start(const struct bootinfo *info, unsigned cpus_found);
 void kernel_cpu_online(struct cpu *cpu, unsigned id);
 /* This CPU idles, is CPU_STOPPING, and holds no thread's state any more.  True:
  * nothing of it is needed, so it goes off (if it cannot, it sets stop_refused and
- * is online again).  False: it was kicked, and asks again after that. */
+ * is online again).  False: it stays on, or was kicked and asks again after that. */
 bool kernel_cpu_leaves(struct cpu *cpu);
 
 /* t is the running thread: cpu_self()->current. */
