@@ -89,6 +89,8 @@ host_broken(struct sd_card *c, const char *what)
 	log_line(LOG_WARNING "mmc: the controller does not %s: given up", what);
 	c->state = SD_HOST_BROKEN;
 	c->waiting = false;
+	/* A command may be in progress whose memory is somebody else's after the answers below. */
+	c->host_op->cut(c->host);
 	block_device_state(c->server, BLOCK_FAILED);
 }
 
@@ -457,8 +459,8 @@ transfer_failed(struct sd_card *c, enum sd_error error)
 		no_card(c, SD_ABSENT);
 		return;
 	}
-	log_line(LOG_WARNING "mmcblk0: %s of %u blocks at %lu: %s", c->transfer.op == BLOCK_READ ? "read" : "write",
-	    c->transfer.count, c->transfer.block, names[error]);
+	log_line(LOG_WARNING "%s: %s of %u blocks at %lu: %s", c->facts.name,
+	    c->transfer.op == BLOCK_READ ? "read" : "write", c->transfer.count, c->transfer.block, names[error]);
 	if (error == SD_STUCK) {
 		again(c, "a transfer without an end");
 		return;

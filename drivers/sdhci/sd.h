@@ -60,6 +60,8 @@ struct sd_host_operations {
 	 * False: the controller does not obey. */
 	bool (*recover)(void *host);
 	void (*interrupt)(void *host);		/* withdraw its cause */
+	/* It does not obey: whatever it still does, it reaches no memory from here on, for good. */
+	void (*cut)(void *host);
 };
 
 struct sd_host_facts {

@@ -288,6 +288,14 @@ sdhci_interrupt(void *host)
 	pci_irq_ack(h->pci, (1ULL << pci_vectors(h->pci)) - 1);
 }
 
+static void
+sdhci_cut(void *host)
+{
+	struct sdhci *h = host;
+
+	pci_unbind(h->pci);
+}
+
 const struct sd_host_operations sdhci_operations = {
 	.reset = sdhci_reset,
 	.card_is_there = sdhci_card_is_there,
@@ -299,6 +307,7 @@ const struct sd_host_operations sdhci_operations = {
 	.poll = sdhci_poll,
 	.recover = sdhci_recover,
 	.interrupt = sdhci_interrupt,
+	.cut = sdhci_cut,
 };
 
 /* ---- start --------------------------------------------------------------------------------- */

@@ -345,7 +345,7 @@ request_done(struct blk *b, unsigned slot)
 		status = BLOCK_OK;
 		break;
 	case STATUS_IOERR:
-		log_line(LOG_WARNING "vda: an error at sector %lu", s->header.sector);
+		log_line(LOG_WARNING "%s: an error at sector %lu", b->facts.name, s->header.sector);
 		break;
 	case STATUS_UNSUPPORTED:
 		status = BLOCK_ENOTSUP;

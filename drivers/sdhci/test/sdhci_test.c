@@ -671,6 +671,17 @@ controllers_that_cannot_be_used_are_refused_by_name(void)
 	client.stop_at = 0;
 	seconds(3);
 	CHECK(card.state == SD_HOST_BROKEN && client.block.facts.state == BLOCK_FAILED);
+	begin_short(10);
+	client.stop_at = 0;
+	seconds(3);
+	CHECK(card.state == SD_IDLE && device_bound);
+	client.stop_at = 20;
+	dev.silent_of = 1;
+	dev.no_reset = true;
+	seconds(60);
+	CHECK(card.state == SD_HOST_BROKEN && client.block.facts.state == BLOCK_FAILED && client.seen[BLOCK_EIO] != 0);
+	/* the command that never ended may still go on */
+	CHECK(!device_bound);
 	begin_short(11);
 	CHECK(run_with_time_outs(60));
 	client.stop_at = 300;
