@@ -19,9 +19,28 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "hash.h"
 #include "package.h"
 
-enum { SIGNATURES_MAX = 65536, PACKED = 1 << 16, PLAIN = 1 << 17 };
+enum { SIGNATURES_MAX = 65536, PACKED = 1 << 16, PLAIN = 1 << 17, WAITING = 64 };
+
+/* A file's content on its way; what arrived of it is hashed with that of others. */
+struct content {
+	struct hash hash;
+	const struct entry *entry;
+	bool whole;
+};
+
+/*
+ * What was delivered from `plain` and is not hashed yet: it lies there until more
+ * is decoded, and by then there is enough of it to be hashed side by side.
+ */
+struct waiting {
+	struct content contents[WAITING];	/* all but the last one are whole */
+	struct hash_part parts[WAITING];
+	size_t content_count, part_count;
+	const struct entry *wrong;	/* the first whose hash is not the manifest's */
+};
 
 struct decoder {
 	ZSTD_DStream *z;
@@ -29,6 +48,7 @@ struct decoder {
 	bool within;		/* a frame that has not ended */
 	ZSTD_inBuffer in;
 	uint8_t packed[PACKED], plain[PLAIN];
+	struct waiting waiting;
 };
 
 struct package_file {
@@ -54,7 +74,61 @@ decoder_take(int fd)
 	d->fd = fd;
 	d->within = false;
 	d->in = (ZSTD_inBuffer){d->packed, 0, 0};
+	d->waiting.content_count = d->waiting.part_count = 0;
+	d->waiting.wrong = NULL;
 	return d;
+}
+
+static void
+content_end(struct waiting *w, struct content *c)
+{
+	uint8_t hash[HASH_SIZE];
+
+	hash_end(&c->hash, hash);
+	if (memcmp(hash, c->entry->hash, HASH_SIZE) != 0 && w->wrong == NULL)
+		w->wrong = c->entry;
+}
+
+/* Hashes what waits.  Only a content that is not whole stays. */
+static void
+settle(struct waiting *w)
+{
+	size_t n = w->content_count;
+
+	hash_add(w->parts, w->part_count);
+	w->part_count = w->content_count = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (w->contents[i].whole)
+			content_end(w, &w->contents[i]);
+		else
+			w->contents[w->content_count++] = w->contents[i];
+	}
+}
+
+static void
+content_begin(struct waiting *w, const struct entry *e)
+{
+	if (w->content_count == WAITING)
+		settle(w);
+	struct content *c = &w->contents[w->content_count++];
+
+	c->entry = e;
+	c->whole = false;
+	hash_start(&c->hash);
+}
+
+/* The next bytes of the last content. */
+static void
+content_add(struct decoder *d, const void *bytes, size_t n)
+{
+	struct waiting *w = &d->waiting;
+
+	if (w->part_count == WAITING)
+		settle(w);
+	w->parts[w->part_count++] = (struct hash_part){&w->contents[w->content_count - 1].hash, bytes, n};
+	/* libarchive's own copy of what lay across two pieces may change at any time. */
+	if ((uintptr_t)bytes - (uintptr_t)d->plain >= PLAIN)
+		settle(w);
 }
 
 static void
@@ -97,6 +171,7 @@ decode(struct archive *a, void *context, const void **bytes)
 	struct decoder *d = context;
 	ZSTD_outBuffer out = {d->plain, PLAIN, 0};
 
+	settle(&d->waiting);
 	*bytes = d->plain;
 	while (out.pos == 0) {
 		if (d->in.pos == d->in.size && !decoder_refill(d)) {
@@ -259,6 +334,13 @@ same_path(const char *member, const char *path)
 	    (member[n] == '\0' || (member[n] == '/' && member[n + 1] == '\0'));
 }
 
+static int
+other_content(const struct package_file *p, struct fault *f)
+{
+	return fault_set(f, PKG_CORRUPT, "%s is damaged: the content of %s is not what was signed; fetch it again", p->where,
+	    p->decoder->waiting.wrong->path);
+}
+
 int
 package_next(struct package_file *p, const struct entry **out, struct fault *f)
 {
@@ -266,6 +348,10 @@ package_next(struct package_file *p, const struct entry **out, struct fault *f)
 	int result = archive_read_next_header(p->a, &ae);
 
 	*out = NULL;
+	if (result == ARCHIVE_EOF)
+		settle(&p->decoder->waiting);
+	if (p->decoder->waiting.wrong != NULL)
+		return other_content(p, f);
 	if (result == ARCHIVE_EOF)
 		return p->next == p->m.entry_count ? 0 : broken(p, f, "files are missing");
 	if (result != ARCHIVE_OK)
@@ -294,19 +380,18 @@ package_next(struct package_file *p, const struct entry **out, struct fault *f)
 static int
 read_content(struct package_file *p, const struct entry *e, int fd, struct buffer *text, struct fault *f)
 {
-	crypto_generichash_state state;
-	uint8_t hash[HASH_SIZE];
+	struct waiting *w = &p->decoder->waiting;
 	uint64_t left = e->size;
 	const void *bytes;
 	size_t n;
 	int result;
 
-	crypto_generichash_init(&state, NULL, 0, HASH_SIZE);
+	content_begin(w, e);
 	while ((result = next_block(p, e->size - left, &bytes, &n)) == ARCHIVE_OK) {
 		if (n > left)
 			return broken(p, f, "more data than the manifest says");
 		left -= n;
-		crypto_generichash_update(&state, bytes, n);
+		content_add(p->decoder, bytes, n);
 		if (fd >= 0 && write_all(fd, bytes, n) != 0)
 			return fault_errno(f, "cannot write the new %s", e->path);
 		if (text != NULL)
@@ -314,10 +399,8 @@ read_content(struct package_file *p, const struct entry *e, int fd, struct buffe
 	}
 	if (result != ARCHIVE_EOF)
 		return broken(p, f, e->path);
-	crypto_generichash_final(&state, hash, HASH_SIZE);
-	if (left != 0 || memcmp(hash, e->hash, HASH_SIZE) != 0)
-		return fault_set(f, PKG_CORRUPT, "%s is damaged: the content of %s is not what was signed; fetch it again",
-		    p->where, e->path);
+	/* One that is too short has another hash. */
+	w->contents[w->content_count - 1].whole = true;
 	return 0;
 }
 
@@ -331,7 +414,11 @@ int
 package_text(struct package_file *p, const struct entry *e, struct buffer *text, struct fault *f)
 {
 	buffer_add(text, "", 0);
-	return read_content(p, e, -1, text, f);
+	int status = read_content(p, e, -1, text, f);
+
+	/* Its reader takes it for what was signed. */
+	settle(&p->decoder->waiting);
+	return status == 0 && p->decoder->waiting.wrong != NULL ? other_content(p, f) : status;
 }
 
 int

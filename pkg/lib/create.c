@@ -340,6 +340,32 @@ write_member(struct archive *a, const char *path, const struct entry *e, uint64_
 	return status;
 }
 
+static bool
+is_ascii(const char *text)
+{
+	while ((unsigned char)*text - 1U < 0x7f)
+		text++;
+	return *text == '\0';
+}
+
+/*
+ * With a character set each member gets a header of its own that names it, a
+ * kilobyte to be unpacked and read; paths of ASCII need none.
+ */
+static const char *
+archive_options(const struct manifest *m)
+{
+	static const char plain[] = "zstd:compression-level=12", binary[] = "zstd:compression-level=12,hdrcharset=BINARY";
+
+	for (size_t i = 0; i < m->entry_count; i++) {
+		const struct entry *e = &m->entries[i];
+
+		if (!is_ascii(e->path) || (e->target != NULL && !is_ascii(e->target)))
+			return binary;
+	}
+	return plain;
+}
+
 static int
 write_package(const struct manifest *m, const struct create *c, int root, const char *path, struct fault *f)
 {
@@ -353,7 +379,7 @@ write_package(const struct manifest *m, const struct create *c, int root, const 
 	if (c->secret != NULL)
 		signature_add(&signature, c->secret, text.data, text.length);
 	if (archive_write_add_filter_zstd(a) != ARCHIVE_OK || archive_write_set_format_pax_restricted(a) != ARCHIVE_OK ||
-	    archive_write_set_options(a, "zstd:compression-level=12,hdrcharset=BINARY") != ARCHIVE_OK ||
+	    archive_write_set_options(a, archive_options(m)) != ARCHIVE_OK ||
 	    archive_write_open_filename(a, temporary) != ARCHIVE_OK)
 		status = fault_set(f, PKG_FAILED, "cannot write %s: %s", temporary, archive_error_string(a));
 	if (status == 0)

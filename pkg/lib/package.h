@@ -98,9 +98,12 @@ const struct manifest *package_manifest(const struct package_file *p);
  * file's content comes by package_data.
  */
 int package_next(struct package_file *p, const struct entry **e, struct fault *f);
-/* Writes the file's content to fd (or nowhere, -1), checks size and hash. */
+/*
+ * Writes the file's content to fd (or nowhere, -1).  Its hash is checked with those
+ * of others: package_next fails then, at the latest instead of telling the end.
+ */
 int package_data(struct package_file *p, const struct entry *e, int fd, struct fault *f);
-/* The same into memory; for small files. */
+/* Into memory, for small files, and checked at once. */
 int package_text(struct package_file *p, const struct entry *e, struct buffer *text, struct fault *f);
 /* Reads the manifest without its entries; *m is freed by the caller in any case. */
 int package_header(const char *path, const struct keys *keys, struct manifest *m, struct fault *f);

@@ -4,6 +4,7 @@
  * file:// or an http(s):// address.  An index counts only with a trusted
  * signature, before its expiry, and with a serial no smaller than any seen before.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hash.h"
 #include "system.h"
 
 enum { REPOS_MAX = 64 };
@@ -183,33 +185,79 @@ repos_free(struct repos *repos)
 	*repos = (struct repos){0};
 }
 
-/* The index is signed and names the whole file's hash, so this covers every byte. */
+char *
+repo_path(const struct repo *repo, const struct manifest *m)
+{
+	return text_format("%s/%s", repo->folder, m->file);
+}
+
+/* A step's file that is being read. */
+struct reading {
+	struct step *step;
+	char *path;
+};
+
 static int
-check_file(const char *path, const struct manifest *m, struct fault *f)
+file_differs(const struct reading *reading, int error, const uint8_t hash[HASH_SIZE], uint64_t size, struct fault *f)
 {
-	uint8_t hash[HASH_SIZE];
-	uint64_t size;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int status = 0;
+	const struct manifest *m = reading->step->offer;
 
-	if (fd < 0 || hash_fd(fd, hash, &size) != 0)
-		status = fault_errno(f, "cannot read %s", path);
-	else if (size != m->file_size || memcmp(hash, m->file_hash, HASH_SIZE) != 0)
-		status = fault_set(f, PKG_CORRUPT, "%s is not the file that the index names (%s %s)", path, m->name,
+	errno = error;
+	if (error != 0)
+		return fault_errno(f, "cannot read %s", reading->path);
+	if (size != m->file_size || memcmp(hash, m->file_hash, HASH_SIZE) != 0)
+		return fault_set(f, PKG_CORRUPT, "%s is not the file that the index names (%s %s)", reading->path, m->name,
 		    m->version);
-	if (fd >= 0)
-		close(fd);
-	return status;
+	return 0;
 }
 
-int
-repo_file(const struct repo *repo, const struct manifest *m, char **path, struct fault *f)
+/* The index is signed and names the whole file's hash, so this covers every byte. */
+static void
+file_read_through(void *context, void *item, int error, const uint8_t hash[HASH_SIZE], uint64_t size)
 {
-	*path = text_format("%s/%s", repo->folder, m->file);
-	return check_file(*path, m, f);
+	struct reading *reading = item;
+
+	reading->step->checked = file_differs(reading, error, hash, size, context) == 0;
+	/* What is there of a remote one and wrong is of no use. */
+	if (!reading->step->checked && !reading->step->repo->local)
+		unlink(reading->path);
+	free(reading->path);
+	free(reading);
 }
 
-/* What of the plan is not there, or not as the index says. */
+/* Whether the step's file comes from a repository and is not known yet to be what its index says. */
+static bool
+is_open(const struct step *s)
+{
+	return s->offer != NULL && s->repo != NULL && s->local_path == NULL && !s->checked;
+}
+
+/* Reads what is there, several side by side; *f says what is wrong with one that stays open. */
+static int
+check_files(struct plan *p, struct fault *f)
+{
+	struct hash_pool *pool = hash_pool_new(file_read_through, f);
+
+	for (size_t i = 0; i < p->count && !pkg_interrupted; i++) {
+		struct step *s = &p->steps[i];
+
+		if (!is_open(s))
+			continue;
+		struct reading *reading = mem_alloc(sizeof(*reading));
+
+		reading->step = s;
+		reading->path = repo_path(s->repo, s->offer);
+		int fd = open(reading->path, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0)
+			file_read_through(f, reading, errno, NULL, 0);
+		else
+			hash_pool_add(pool, fd, UINT64_MAX, reading);
+	}
+	hash_pool_end(pool);
+	return pkg_interrupted ? fault_set(f, PKG_FAILED, "interrupted; nothing was changed") : 0;
+}
+
 static size_t
 list_missing(const struct plan *p, struct fetch *items)
 {
@@ -217,39 +265,48 @@ list_missing(const struct plan *p, struct fetch *items)
 
 	for (size_t i = 0; i < p->count; i++) {
 		const struct step *s = &p->steps[i];
-		struct fault ignored;
-		char *path;
 
-		if (s->offer == NULL || s->repo == NULL || s->repo->local)
-			continue;
-		if (repo_file(s->repo, s->offer, &path, &ignored) == 0) {
-			free(path);
-			continue;
-		}
-		/* What is there and wrong is of no use. */
-		unlink(path);
-		items[count++] = (struct fetch){.url = text_format("%s/%s", s->repo->url, s->offer->file), .path = path,
-		    .name = s->name, .max = s->offer->file_size};
+		if (is_open(s) && !s->repo->local)
+			items[count++] = (struct fetch){.url = text_format("%s/%s", s->repo->url, s->offer->file),
+			    .path = repo_path(s->repo, s->offer), .name = s->name, .max = s->offer->file_size};
 	}
 	return count;
+}
+
+static bool
+local_is_wrong(const struct plan *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		if (is_open(&p->steps[i]) && p->steps[i].repo->local)
+			return true;
+	}
+	return false;
 }
 
 int
 plan_fetch(struct root *r, struct plan *p, bool dry_run, size_t *missing, struct fault *f)
 {
 	struct fetch *items = mem_alloc(p->count * sizeof(*items));
-	int status = 0;
+	struct fault wrong = {0};
+	int status;
 
 	/* Twice: a part of another file that had the name makes no whole. */
-	for (int round = 0; round < 2 && status == 0; round++) {
+	for (int round = 0;; round++) {
+		status = check_files(p, &wrong);
 		*missing = list_missing(p, items);
-		if (*missing != 0 && !dry_run)
+		bool enough = *missing == 0 || dry_run || round == 2;
+
+		if (status != 0 || local_is_wrong(p) || (enough && *missing != 0 && !dry_run)) {
+			*f = wrong;
+			status = wrong.status;
+		} else if (!enough) {
 			status = fetch_all(r, items, *missing, f);
+		}
 		for (size_t i = 0; i < *missing; i++) {
 			free(items[i].url);
 			free(items[i].path);
 		}
-		if (*missing == 0 || dry_run)
+		if (enough || status != 0)
 			break;
 	}
 	free(items);

@@ -104,8 +104,7 @@ int repos_load(struct root *r, struct repos *repos, bool refresh, struct fault *
 /* The same for those who only want to look around: what cannot be read is empty. */
 int repos_load_any(struct root *r, struct repos *repos, struct fault *f);
 void repos_free(struct repos *repos);
-/* Where the package's file is; it is the one that the index names, byte for byte. */
-int repo_file(const struct repo *repo, const struct manifest *m, char **path, struct fault *f);
+char *repo_path(const struct repo *repo, const struct manifest *m);	/* where the package's file is to be */
 
 /* Only fetch.c knows libcurl. */
 struct fetch {
@@ -135,6 +134,7 @@ struct step {
 	char *name, *old_version, *new_version;	/* one of the versions may be NULL */
 	bool automatic;		/* nobody asked for it by name */
 	bool was_automatic;	/* filled by transaction_run */
+	bool checked;		/* by plan_fetch: its file is what the index names */
 	const struct manifest *offer;	/* of an index or a local file; NULL: removal */
 	const struct repo *repo;
 	const char *local_path;
@@ -159,7 +159,8 @@ int solve(struct root *r, const struct request *q, const struct repos *repos, st
 void plan_free(struct plan *p);
 /*
  * Fetches the packages of a plan that are in remote repositories and not in the
- * cache.  A dry run only counts them: *missing.
+ * cache.  A dry run only counts them: *missing.  Afterwards all others were read and
+ * are those that the indexes name.
  */
 int plan_fetch(struct root *r, struct plan *p, bool dry_run, size_t *missing, struct fault *f);
 /*
@@ -193,7 +194,7 @@ bool merge_texts(struct buffer *out, const struct buffer *base, const struct buf
 /* ---- verify ---- */
 
 typedef void verify_fn(void *context, const char *package, const char *path, const char *what);
-/* Calls back for each difference between database and disk. */
+/* Calls back for each difference between database and disk; contents, which are read side by side, come a little later. */
 int verify_package(struct root *r, const char *name, verify_fn *fn, void *context, struct fault *f);
 /* The same for all that is installed; files come before folders, each by their paths. */
 int verify_all(struct root *r, verify_fn *fn, void *context, struct fault *f);

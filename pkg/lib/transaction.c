@@ -105,9 +105,8 @@ open_step(struct run *t, struct step *s)
 	}
 	if (status == 0 && s->offer != NULL) {
 		if (path == NULL)
-			status = repo_file(s->repo, s->offer, &path, t->f);
-		if (status == 0)
-			status = package_open(&s->package, path, &t->r->keys, t->f);
+			path = repo_path(s->repo, s->offer);	/* plan_fetch has read it */
+		status = package_open(&s->package, path, &t->r->keys, t->f);
 		if (status == 0) {
 			s->new = package_manifest(s->package);
 			if (strcmp(s->new->name, s->offer->name) != 0 || strcmp(s->new->version, s->offer->version) != 0)

@@ -4,39 +4,68 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hash.h"
 #include "system.h"
 
-static const char *
-content_differs(const struct entry *e, int parent, const char *name, const struct stat *st)
+struct verifying {
+	struct root *r;
+	verify_fn *fn;
+	void *context;
+	struct hash_pool *pool;
+};
+
+/* A file whose content is being read. */
+struct reading {
+	uint8_t hash[HASH_SIZE];
+	uint64_t size;
+	const char *path;	/* behind the package's name */
+	char package[];
+};
+
+static void
+content_read(void *context, void *item, int error, const uint8_t hash[HASH_SIZE], uint64_t size)
 {
-	char target[4097];
+	struct verifying *v = context;
+	struct reading *reading = item;
 
-	if (e->type == ENTRY_DIR)
-		return NULL;
-	if (e->type == ENTRY_LINK) {
-		ssize_t n = readlinkat(parent, name, target, sizeof(target));
+	if (error != 0)
+		v->fn(v->context, reading->package, reading->path, "cannot be read");
+	else if (size != reading->size || memcmp(hash, reading->hash, HASH_SIZE) != 0)
+		v->fn(v->context, reading->package, reading->path, "has another content");
+	free(reading);
+}
 
-		return n > 0 && (size_t)n == strlen(e->target) && memcmp(target, e->target, (size_t)n) == 0 ? NULL :
-		    "leads elsewhere";
-	}
-	if ((uint64_t)st->st_size != e->size)
-		return "has another size";
-	int fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+static void
+read_later(struct verifying *v, int fd, const char *package, const struct entry *e)
+{
+	size_t n = strlen(package) + 1, length = strlen(e->path) + 1;
+	struct reading *reading = mem_alloc(sizeof(*reading) + n + length);
 
-	if (fd < 0)
-		return "cannot be read";
-	int same = hash_equals(fd, e->size, e->hash);
-
-	close(fd);
-	return same < 0 ? "cannot be read" : same == 0 ? "has another content" : NULL;
+	memcpy(reading->hash, e->hash, HASH_SIZE);
+	reading->size = e->size;
+	memcpy(reading->package, package, n);
+	memcpy(reading->package + n, e->path, length);
+	reading->path = reading->package + n;
+	hash_pool_add(v->pool, fd, e->size, reading);
 }
 
 static const char *
-differs(struct root *r, const struct entry *e)
+link_differs(const struct entry *e, int parent, const char *name)
+{
+	char target[4097];
+	ssize_t n = readlinkat(parent, name, target, sizeof(target));
+
+	return n > 0 && (size_t)n == strlen(e->target) && memcmp(target, e->target, (size_t)n) == 0 ? NULL : "leads elsewhere";
+}
+
+/* All but the content of a file, which is left open in *fd to be compared. */
+static const char *
+differs(struct root *r, const struct entry *e, int *fd)
 {
 	const char *name;
 	struct stat st;
@@ -55,45 +84,58 @@ differs(struct root *r, const struct entry *e)
 	/* Without privileges everything was made as ours. */
 	if (r->privileged && (st.st_uid != e->uid || st.st_gid != e->gid))
 		return "has another owner";
-	return content_differs(e, parent, name, &st);
+	if (e->type != ENTRY_FILE)
+		return e->type == ENTRY_LINK ? link_differs(e, parent, name) : NULL;
+	if ((uint64_t)st.st_size != e->size)
+		return "has another size";
+	*fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return *fd < 0 ? "cannot be read" : NULL;
 }
 
 static void
-verify_entry(struct root *r, const char *package, const struct entry *e, verify_fn *fn, void *context)
+verify_entry(struct verifying *v, const char *package, const struct entry *e)
 {
-	const char *what = differs(r, e);
+	int fd = -1;
+	const char *what = differs(v->r, e, &fd);
 
 	/* Configuration files are there to be changed. */
 	if (what != NULL && !(e->config && strcmp(what, "is missing") != 0))
-		fn(context, package, e->path, what);
+		v->fn(v->context, package, e->path, what);
+	if (fd >= 0 && e->config)
+		close(fd);
+	else if (fd >= 0)
+		read_later(v, fd, package, e);
 }
 
 int
 verify_package(struct root *r, const char *package, verify_fn *fn, void *context, struct fault *f)
 {
+	struct verifying v = {.r = r, .fn = fn, .context = context};
 	struct manifest m;
 	int status = db_package(r, package, true, &m, f);
 
+	v.pool = hash_pool_new(content_read, &v);
 	for (size_t i = 0; status == 0 && i < m.entry_count; i++)
-		verify_entry(r, package, &m.entries[i], fn, context);
+		verify_entry(&v, package, &m.entries[i]);
+	hash_pool_end(v.pool);
 	manifest_free(&m);
 	return status;
 }
 
 /* In the order of the tables, which is that of the disk's folders too: no list is made, no folder opened twice. */
 static int
-verify_rows(struct root *r, sqlite3_stmt *s, verify_fn *fn, void *context, struct fault *f)
+verify_rows(struct verifying *v, sqlite3_stmt *s, struct fault *f)
 {
 	struct entry e;
 	int result;
 
 	if (s == NULL)
-		return db_error(r, f);
+		return db_error(v->r, f);
 	while ((result = sqlite3_step(s)) == SQLITE_ROW) {
 		db_entry(s, &e);
-		verify_entry(r, sql_text(s, 9), &e, fn, context);
+		verify_entry(v, sql_text(s, 9), &e);
 	}
-	int status = result == SQLITE_DONE ? 0 : db_error(r, f);
+	int status = result == SQLITE_DONE ? 0 : db_error(v->r, f);
 
 	sqlite3_finalize(s);
 	return status;
@@ -102,9 +144,15 @@ verify_rows(struct root *r, sqlite3_stmt *s, verify_fn *fn, void *context, struc
 int
 verify_all(struct root *r, verify_fn *fn, void *context, struct fault *f)
 {
-	int status = r->db == NULL ? 0 :
-	    verify_rows(r, sql_query(r, "SELECT " DB_FILE ", package FROM file ORDER BY path", ""), fn, context, f);
+	struct verifying v = {.r = r, .fn = fn, .context = context};
 
-	return status != 0 || r->db == NULL ? status :
-	    verify_rows(r, sql_query(r, "SELECT " DB_FOLDER ", package FROM folder ORDER BY path", ""), fn, context, f);
+	if (r->db == NULL)
+		return 0;
+	v.pool = hash_pool_new(content_read, &v);
+	int status = verify_rows(&v, sql_query(r, "SELECT " DB_FILE ", package FROM file ORDER BY path", ""), f);
+
+	if (status == 0)
+		status = verify_rows(&v, sql_query(r, "SELECT " DB_FOLDER ", package FROM folder ORDER BY path", ""), f);
+	hash_pool_end(v.pool);
+	return status;
 }
