@@ -923,6 +923,12 @@ record(struct run *t, const char *command)
 		status = record_marks(t, id, &t->p->explicit, false);
 	if (status == 0)
 		status = record_marks(t, id, &t->p->implicit, true);
+	/*
+	 * A transaction that had nothing to do on the disk left this word and no list with
+	 * which it would have been struck off: it does not speak of this one's.
+	 */
+	if (status == 0)
+		status = sql_run(t->r, t->f, "DELETE FROM meta WHERE key = 'applied'", "");
 	return status ? status : forget_pristine(t);
 }
 

@@ -520,6 +520,42 @@ test_deed(const char *base, const char *result, const struct deed *d)
 	free(to);
 }
 
+/*
+ * After a transaction that had nothing to do on the disk, in the same boot: its word that
+ * its list was worked off must not be taken for the next one's.
+ */
+static void
+test_second_in_a_boot(const struct deed *d)
+{
+	static const struct deed mark = {"mark", REQUEST_INSTALL, "b", 0};
+	char *from = in_work("installed"), *to = in_work("marked");
+	struct verdicts v = {0};
+	char *before, *after;
+	unsigned wrong;
+
+	run("cp -a %s %s", from, to);
+	check(in_child("marked", &mark, "boot1", 0, DEATH_KILL) != 0, "a package is marked as wanted by name");
+	restore("marked");
+	before = state("root", &wrong);
+	unsigned long steps = in_child("root", d, "boot1", 0, DEATH_KILL);
+
+	after = state("root", &wrong);
+	check(steps > 16 && strcmp(before, after) != 0, "%s after a mark does something", d->name);
+	v.before = before;
+	v.after = after;
+	for (unsigned long step = steps / 2; steps > 16 && step <= steps; step += steps / 16) {
+		restore("marked");
+		in_child("root", d, "boot1", step, DEATH_KILL);
+		in_child("root", &recovery, "boot1", 0, DEATH_KILL);
+		judge(&v, d, step, DEATH_KILL);
+	}
+	check(v.seen_after, "%s after a mark: no death left the new state", d->name);
+	free(before);
+	free(after);
+	free(from);
+	free(to);
+}
+
 static void
 prepare(void)
 {
@@ -569,6 +605,8 @@ main(void)
 		return 1;
 	prepare();
 	test_deed("empty", "installed", &install);
+	if (failed == 0)
+		test_second_in_a_boot(&upgrade);
 	/* Somebody edits a configuration file in between. */
 	put(work, "installed/etc/changed.conf", "c=mine", 0644);
 	put(work, "installed/etc/merged.conf", "m=mine\n\nn=1\n", 0644);
