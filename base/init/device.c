@@ -26,6 +26,7 @@ struct found {
 };
 static struct found found[MAX_FOUND];
 static unsigned found_count;
+static struct report_limit refusals;	/* lines about them */
 
 static bool settled;
 static uint64_t settle_ticks;
@@ -119,9 +120,12 @@ find(uint16_t segment, uint16_t rid)
 	return NULL;
 }
 
+/* devmgr may say the same over and over. */
 static void
 refuse_device(const struct device_found *d, const char *why)
 {
+	if (!limit_take(&refusals, time_ns_of_ticks(time_ticks()), MAX_FOUND))
+		return;
 	say(LOG_WARNING "device %04x:%02x:%02x.%u: %s", d->segment, d->rid >> 8, d->rid >> 3 & 31u,
 	    d->rid & 7u, why);
 }
@@ -393,6 +397,21 @@ device_settle(void)
 	start_waiting();
 }
 
+/* Of a deadline in ticks, 0: none, and that of lines about refused devices the earlier one. */
+static uint64_t
+say_left_out(uint64_t next)
+{
+	uint32_t n = limit_left_out(&refusals, time_ns_of_ticks(time_ticks()));
+	uint64_t due = limit_due_ns(&refusals);
+
+	if (n != 0)
+		say(LOG_WARNING "%u more lines about refused devices were left out", n);
+	if (due == UINT64_MAX)
+		return next;
+	due = time_ticks_of_ns(due) + 1;
+	return next == 0 || due < next ? due : next;
+}
+
 /* Deadlines: the end of the wait for devmgr, faults that were not told yet. */
 uint64_t
 device_deadlines(void)
@@ -406,6 +425,7 @@ device_deadlines(void)
 	}
 	if (!settled)
 		next = settle_ticks;
+	next = say_left_out(next);
 	for (unsigned i = 0; i < tessera.conf.component_count; i++) {
 		struct driver *d = &tessera.component[i].driver;
 

@@ -7,6 +7,7 @@
  *   conf.c       system.conf into struct conf                        (pure)
  *   elf.c        images                                               (pure)
  *   restart.c    restart policy                                       (pure)
+ *   limit.c      how much of it the log takes                         (pure)
  *   grant.c      what devmgr says, checked                            (pure)
  *   memory.c     slots, Untypeds, writing into Frames
  *   channel.c    channel Frames and doorbells
@@ -33,6 +34,7 @@
 #include <proto/world.h>
 #include "conf.h"
 #include "elf.h"
+#include "limit.h"
 #include "restart.h"
 
 enum {
@@ -126,6 +128,7 @@ struct component {
 	uint64_t restart_ns;
 	bool kill_waits;			/* until restart_kill_at(history) */
 	enum ending ending;
+	struct report_limit reports;		/* of its crashes */
 	/* Its last end, in ticks: when it stopped, when its memory was free, when it was clear. */
 	uint64_t stopped_ticks, free_ticks, clear_ticks;
 };

@@ -15,6 +15,9 @@ static const uint64_t BADGE_MESSAGE = 1ULL << 63;
 
 static const uint64_t STOP_LIMIT_NS = 3000000000;	/* for a driver or file server to answer */
 
+/* A crash report is some twenty lines. */
+enum { REPORTS_A_SECOND = 4 };
+
 uint64_t
 badge_of(unsigned index, unsigned thread)
 {
@@ -311,7 +314,8 @@ supervise_message(const struct msg *m)
 	case LABEL_FAULT_MEMORY:
 	case LABEL_FAULT_EXCEPTION:
 	case LABEL_FAULT_TIMEOUT:
-		report_fault(c, thread, label, m);
+		if (limit_take(&c->reports, now_ns(), REPORTS_A_SECOND))
+			report_fault(c, thread, label, m);
 		component_ended(c, ENDED_FAILED);
 		break;
 	case COMPONENT_EXIT:
@@ -389,6 +393,17 @@ say_again(const struct component *c, uint64_t begun)
 	    (unsigned long long)us_between(c->clear_ticks, begun), (unsigned long long)us_between(begun, now));
 }
 
+/* Crash reports that the log was spared; when to ask again, in ns. */
+static uint64_t
+say_left_out(struct component *c, uint64_t now)
+{
+	uint32_t n = limit_left_out(&c->reports, now);
+
+	if (n != 0)
+		say(LOG_WARNING "%s: %u more crash reports were left out", c->conf->name, n);
+	return limit_due_ns(&c->reports);
+}
+
 /* Restarts that are due; returns when the next one is, in ticks, or 0. */
 uint64_t
 supervise_restarts(void)
@@ -397,7 +412,9 @@ supervise_restarts(void)
 
 	for (unsigned i = 0; i < tessera.conf.component_count; i++) {
 		struct component *c = &tessera.component[i];
+		uint64_t due = say_left_out(c, now);
 
+		next = due < next ? due : next;
 		if (c->state == STATE_STOPPING) {
 			uint64_t look = stopping_look(c, now);
 
