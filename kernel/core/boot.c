@@ -277,6 +277,7 @@ kernel_start(const struct bootinfo *info, unsigned cpus_found)
 	out->version = 1;
 	out->cpu_count = cpu_count;
 	out->timer_hz = info->timer.frequency_hz;
+	log_start(out->timer_hz);
 	out->debug_kernel = checker_present;
 	out->bundle_size = info->bundle.size;
 	out->bundle_offset = info->bundle.base & 0xfff;

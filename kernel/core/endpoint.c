@@ -184,6 +184,8 @@ report_unhandled(const struct thread *t, uint32_t label, uint64_t address, uint6
 {
 	char name[sizeof(t->name) + 1] = { 0 };
 
+	if (t != init_thread && !log_takes_report())
+		return;
 	__builtin_memcpy(name, t->name, sizeof(t->name));
 	log_text("kernel: ");
 	log_text(name);

@@ -40,6 +40,44 @@ log_hex(uint64_t value)
 	log_write(digits, n);
 }
 
+/*
+ * A component makes as many threads that fault without a handler as its memory
+ * holds: the log takes so many lines a second, and the count of the others.
+ */
+static uint64_t report_begin, report_second;	/* ticks */
+static uint64_t reports, reports_left_out;
+
+void
+log_start(uint64_t timer_hz)
+{
+	report_second = timer_hz;
+	report_begin = arch_now();
+	reports = reports_left_out = 0;
+}
+
+bool
+log_takes_report(void)
+{
+	uint64_t now = arch_now();
+
+	if (now - report_begin >= report_second) {
+		report_begin = now;
+		reports = 0;
+	}
+	if (reports == LOG_REPORTS) {
+		reports_left_out++;
+		return false;
+	}
+	reports++;
+	if (reports_left_out != 0) {
+		log_text("kernel: reports left out: ");
+		log_hex(reports_left_out);
+		log_text("\n");
+		reports_left_out = 0;
+	}
+	return true;
+}
+
 _Noreturn void
 panic(const char *why)
 {

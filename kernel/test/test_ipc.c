@@ -336,6 +336,40 @@ TEST(unhandled_fault_suspends_and_inits_resets)
 	EXPECT(host_resets, before + 1);
 }
 
+static uint64_t
+logged_since(uint64_t from, const char *what)
+{
+	const struct kernel_log *log = (const struct kernel_log *)kernel_log_memory;
+	uint64_t n = 0;
+
+	for (; from + strlen(what) <= log->written; from++) {
+		size_t i = 0;
+
+		while (what[i] != '\0' && log->data[(from + i) & (log->size - 1)] == what[i])
+			i++;
+		n += what[i] == '\0';
+	}
+	return n;
+}
+
+TEST(unhandled_faults_of_a_second_are_few_lines)
+{
+	struct actor c = actor(10, 0, false);
+	uint64_t begin = ((const struct kernel_log *)kernel_log_memory)->written, at = host_now;
+
+	for (unsigned i = 0; i < LOG_REPORTS + 18; i++) {
+		if (i == LOG_REPORTS + 17)
+			host_now = at + 1000000;	/* the host's timer: a second later */
+		start(&c);
+		init_sleeps();
+		host_fault(0, LABEL_FAULT_MEMORY, 0);
+		EXPECT(c.t->state, THREAD_SUSPENDED);
+		wake_init();
+	}
+	EXPECT(logged_since(begin, ": unhandled fault"), LOG_REPORTS + 1);
+	EXPECT(logged_since(begin, "kernel: reports left out: 0x11\n"), 1);
+}
+
 TEST(lent_time_returns_through_a_chain)
 {
 	enum { SERVERS = 5 };

@@ -156,6 +156,11 @@ extern struct thread *init_thread;
 enum { KERNEL_LOG_BYTES = 0x11000 };	/* header and 64 KiB */
 extern char kernel_log_memory[KERNEL_LOG_BYTES];
 
+enum { LOG_REPORTS = 16 };	/* of faults that nobody handles, in a second */
+void log_start(uint64_t timer_hz);
+/* May a fault be told now?  False: it was counted, and the count comes with the next one. */
+bool log_takes_report(void);
+
 /* check.c, debug and host builds: number of violations, each named in the log. */
 unsigned check_everything(void);
 extern uint64_t checks_done;
