@@ -152,6 +152,17 @@ elf_plan(const void *file, uint64_t size, enum elf_type type, struct elf_plan *p
 	return true;
 }
 
+bool
+elf_mappable(const struct elf_plan *plan, struct complaint *why)
+{
+	if (plan->count > BOOT_MAX_SEGMENTS)
+		return complain(why, "ELF with more than %d segments", BOOT_MAX_SEGMENTS);
+	for (unsigned i = 0; i < plan->count; i++)
+		if ((plan->segment[i].flags & 3) == 3)
+			return complain(why, "ELF segment %u is writable and executable", i);
+	return true;
+}
+
 /* ---- relocating ---------------------------------------------------------- */
 
 struct image {

@@ -96,18 +96,6 @@ place_kernel(struct loaded *l, const struct elf_plan *plan, struct bootinfo *inf
 	return false;
 }
 
-/* The kernel maps no page writable and executable. */
-static bool
-check_init(const struct elf_plan *init, struct complaint *why)
-{
-	if (init->count > BOOT_MAX_SEGMENTS)
-		return complain(why, "ELF with more than %d segments", BOOT_MAX_SEGMENTS);
-	for (unsigned i = 0; i < init->count; i++)
-		if ((init->segment[i].flags & 3) == 3)
-			return complain(why, "ELF segment %u is writable and executable", i);
-	return true;
-}
-
 static bool
 prefix(struct complaint *why, const char *member)
 {
@@ -131,7 +119,7 @@ place(struct loaded *l, struct bootinfo *info, struct complaint *why)
 		return complain(why, "base.bundle: has no member init");
 	init_file = (const uint8_t *)l->bundle + entry->offset;
 	if (!elf_plan(init_file, entry->size, ELF_EXECUTABLE, &init, why) ||
-	    !check_init(&init, why))
+	    !elf_mappable(&init, why))
 		return prefix(why, "init");
 	if (!elf_plan(l->kernel_file, l->header.kernel_size, ELF_POSITION_INDEPENDENT, &kernel,
 	    why) || !place_kernel(l, &kernel, info, why))

@@ -30,6 +30,8 @@ struct elf_plan {
 
 bool elf_plan(const void *file, uint64_t size, enum elf_type type, struct elf_plan *plan,
     struct complaint *why);
+/* The kernel starts init with at most BOOT_MAX_SEGMENTS, none writable and executable. */
+bool elf_mappable(const struct elf_plan *plan, struct complaint *why);
 /* Copies the segments to memory (high - low bytes), which lies at `phys`, and
  * applies the relocations for running there. */
 bool elf_place(const struct elf_plan *plan, const void *file, void *memory, uint64_t phys,

@@ -182,6 +182,24 @@ prefix(struct complaint *why, const char *what)
 	return complain(why, "%s: %s", what, inner.text);
 }
 
+/* Its relocations are checked while it is placed. */
+static bool
+kernel_can_be_placed(const struct content *c, struct complaint *why)
+{
+	struct elf_plan plan;
+	void *memory;
+	bool good;
+
+	if (!elf_plan(c->kernel, c->kernel_size, ELF_POSITION_INDEPENDENT, &plan, why))
+		return false;
+	memory = malloc((size_t)(plan.high - plan.low));
+	if (memory == NULL)
+		return complain(why, "out of memory");
+	good = elf_place(&plan, c->kernel, memory, 0, why);
+	free(memory);
+	return good;
+}
+
 bool
 content_check(const struct content *c, struct complaint *why)
 {
@@ -191,7 +209,7 @@ content_check(const struct content *c, struct complaint *why)
 
 	if (c->kernel_size == 0 || c->bundle_size == 0)
 		return complain(why, "%s: is empty", c->kernel_size == 0 ? "kernel" : "bundle");
-	if (!elf_plan(c->kernel, c->kernel_size, ELF_POSITION_INDEPENDENT, &plan, why))
+	if (!kernel_can_be_placed(c, why))
 		return prefix(why, "kernel");
 	wrong = bundle_check(c->bundle, c->bundle_size);
 	if (wrong != NULL)
@@ -199,7 +217,8 @@ content_check(const struct content *c, struct complaint *why)
 	init = bundle_find(c->bundle, "init");
 	if (init == NULL)
 		return complain(why, "bundle: has no member init");
-	if (!elf_plan((const uint8_t *)c->bundle + init->offset, init->size, ELF_EXECUTABLE, &plan, why))
+	if (!elf_plan((const uint8_t *)c->bundle + init->offset, init->size, ELF_EXECUTABLE, &plan, why) ||
+	    !elf_mappable(&plan, why))
 		return prefix(why, "bundle: init");
 	return true;
 }
@@ -371,6 +390,21 @@ settle_anew(struct slots *s, struct complaint *why)
 	return change_state(s, s->running, SLOT_GOOD, whole ? SLOT_GOOD : SLOT_EMPTY, why);
 }
 
+/*
+ * The other slot still has its try and is whole: it is asked for since this start, and
+ * this is not the first time that we are asked (a Linux world came up anew).  The
+ * loader would have used the try up, or have refused a slot that is not whole.
+ */
+static bool
+waits_for_the_next_start(struct slots *s, const struct boot_state *state)
+{
+	struct slot_header header;
+	struct complaint wrong;
+
+	return state->slot[other(s)].state == SLOT_TRIAL && state->slot[other(s)].tries > 0 &&
+	    slots_verify(s, other(s), &header, &wrong);
+}
+
 bool
 slots_settle(struct slots *s, bool healthy, enum settled *settled, struct complaint *why)
 {
@@ -393,6 +427,8 @@ slots_settle(struct slots *s, bool healthy, enum settled *settled, struct compla
 		return settle_anew(s, why);
 	}
 	if (state.preferred == other(s)) {
+		if (running == SLOT_GOOD && waits_for_the_next_start(s, &state))
+			return true;
 		*settled = SETTLED_FELL_BACK;
 		return change_state(s, s->running, SLOT_GOOD, SLOT_BAD, why);
 	}

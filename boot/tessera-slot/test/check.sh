@@ -98,6 +98,11 @@ says an_upgrade_to_what_runs_does_nothing 0 'slot B, which runs, has this' \
 echo "third 3" >label
 says an_upgrade_takes_the_label_beside_the_kernel 0 'slot A has "third 3"' slot upgrade ./kernel.elf base.bundle
 says an_upgrade_twice_is_one 0 'slot A gets a trial' slot upgrade ./kernel.elf base.bundle
+says a_trial_that_waits_for_its_start_stays 0 '^$' sh -c './tessera-slot --disk disk.img --facts facts boot; echo'
+says it_is_still_the_next_one 0 '^next start: A, then B$' slot status
+# What the loader notes before it starts A.
+"$MKSLOT" -o state --sequence 99 --state A=trial:0,B=good --preferred A
+dd if=state of=disk.img bs=1M seek=165 conv=notrunc status=none
 says who_falls_back_says_so 0 'slot A ("first") did not come up and is bad now; slot B runs ("second")' slot boot
 says a_bad_slot_is_not_tried 0 '^next start: B$' slot status
 says an_upgrade_does_not_try_a_bad_slot_again 1 'slot A has this kernel and bundle and did not come up' \

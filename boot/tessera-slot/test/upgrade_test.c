@@ -169,6 +169,24 @@ make_elf(uint8_t *file, unsigned type, size_t size)
 	put(file + 112, 0x1000, 8);
 }
 
+/* Its second program header is PT_DYNAMIC: DT_RELA far outside, of 24 bytes. */
+static void
+make_dynamic(uint8_t *file)
+{
+	put(file + 56, 2, 2);
+	memset(file + 120, 0, 56);
+	put(file + 120, 2, 8);
+	put(file + 136, 0x1100, 8);
+	put(file + 152, 48, 8);
+	put(file + 160, 48, 8);
+	put(file + 0x100, 7, 8);
+	put(file + 0x108, 1ULL << 40, 8);
+	put(file + 0x110, 8, 8);
+	put(file + 0x118, 24, 8);
+	put(file + 0x120, 0, 8);
+	put(file + 0x128, 0, 8);
+}
+
 static void
 make_content(unsigned n)
 {
@@ -522,6 +540,15 @@ what_no_loader_takes_is_refused_before_the_first_write(void)
 	c = content_of(1);
 	c.bundle_size -= SLOT_PAGE;
 	CHECK(!slots_write(&disk.slots, &c, &why) && strncmp(why.text, "bundle: ", 8) == 0);
+	/* The flags of init's only segment: read, write, execute. */
+	c = content_of(1);
+	bundle[1][BUNDLE_PAGE + 68] = 7;
+	CHECK(!slots_write(&disk.slots, &c, &why) && strstr(why.text, "writable and executable") != NULL);
+	bundle[1][BUNDLE_PAGE + 68] = 5;
+	/* A dynamic section whose relocations lie nowhere. */
+	make_dynamic(kernel[1]);
+	CHECK(!slots_write(&disk.slots, &c, &why) && strncmp(why.text, "kernel: ", 8) == 0);
+	make_content(1);
 	c = content_of(1);
 	c.kernel_size = 0;
 	CHECK(!slots_write(&disk.slots, &c, &why) && strstr(why.text, "is empty") != NULL);
@@ -568,6 +595,22 @@ a_slot_that_the_loader_refused_is_bad(void)
 	CHECK(loader_starts() == 0);
 	CHECK(slots_settle(&disk.slots, true, &settled, &why) && settled == SETTLED_FELL_BACK);
 	CHECK(state_now().slot[1].state == SLOT_BAD);
+}
+
+static void
+a_slot_that_waits_for_its_trial_keeps_it(void)
+{
+	enum settled settled;
+
+	begin();
+	CHECK(write_new() && slots_activate(&disk.slots, &why));
+	/* The world, not the machine, starts anew. */
+	disk.recording = true;
+	CHECK(slots_settle(&disk.slots, true, &settled, &why) && settled == SETTLED_NOTHING);
+	disk.recording = false;
+	CHECK(disk.events == 0 && state_now().slot[1].state == SLOT_TRIAL && state_now().slot[1].tries == 1);
+	CHECK(loader_starts() == 1 && loader_starts() == 0);
+	CHECK(slots_settle(&disk.slots, true, &settled, &why) && settled == SETTLED_FELL_BACK);
 }
 
 static void
@@ -619,6 +662,7 @@ static const struct {
 	T(a_slot_on_trial_does_not_overwrite_its_fallback), T(what_does_not_fit_is_refused_before_the_first_write),
 	T(what_no_loader_takes_is_refused_before_the_first_write), T(a_damaged_slot_is_not_tried),
 	T(a_slot_that_did_not_come_up_is_bad), T(a_slot_that_the_loader_refused_is_bad),
+	T(a_slot_that_waits_for_its_trial_keeps_it),
 	T(without_health_nothing_is_written), T(a_lost_boot_state_is_written_anew), T(confirming_calls_a_trial_off),
 };
 
