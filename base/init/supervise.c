@@ -283,6 +283,10 @@ stopping_look(struct component *c, uint64_t now)
 			say(LOG_WARNING "%s: does not let go of the memory of %s: it is ended", holder->conf->name,
 			    c->conf->name);
 			component_ended(holder, ENDED_FAILED);
+			if (channels_withdrawn(c)) {
+				component_gone(c);
+				return UINT64_MAX;
+			}
 		}
 	}
 	return now + stopping_pause_ns(now - time_ns_of_ticks(c->stopped_ticks));
