@@ -129,6 +129,10 @@ op_mount(struct fs *fs, struct fs_job *job)
 		return error;
 	fs->recovering = fs->options.recovering;
 	fs->options.recovering = false;		/* another mount is nobody's heir */
+	/* What an earlier life wrote in place may be in the disk's cache still: no flush of ours has
+	 * been after it if its journal was empty. */
+	if (fs->recovering)
+		fs->written = fs->left_written = 1;
 	orphans_load(fs);
 	error = redo_open(fs, fs->recovering, fs->recovered);
 	if (error == 0 && fs->recovering)

@@ -835,6 +835,54 @@ a_record_that_kills_twice_is_left_out(void)
 	end();
 }
 
+/* Written in place in a life whose journal was empty, synced in the next: the disk's cache had it. */
+static void
+what_an_earlier_life_wrote_in_place_is_flushed(void)
+{
+	struct ref root, file;
+	struct fs_request *r;
+	struct fs_time mtime;
+	uint64_t flushes;
+
+	begin();
+	memset(files, 0, sizeof files);
+	root = client_begin();
+	r = fill(13, FS_CREATE, root);
+	r->mode = 0100644;
+	r->sequence = ++next_sequence;
+	strcpy((char *)channel->page[13], "a");
+	CHECK(ask(13) == 0);
+	file = answered(13);
+	for (unsigned life = 0; life < 2; life++) {
+		r = fill(14, FS_WRITE, file);
+		r->length = r->size = 4096;
+		r->segments = 1;
+		r->segment[0] = (struct fs_segment){ 0, 4096, 0 };
+		r->sequence = ++next_sequence;
+		if (life == 0)
+			mtime = r->mtime;
+		r->mtime = mtime;
+		CHECK(ask(14) == 4096);
+		CHECK((channel->slot[14].answer.transaction == 0) == (life == 1));
+		if (life == 0) {
+			fill(15, FS_FSYNC, file);
+			CHECK(ask(15) == 0);
+		}
+		server_die();
+		server_live();
+		recover(life + 1);
+	}
+	flushes = rig.flushes;
+	fill(15, FS_FSYNC, file);
+	CHECK(ask(15) == 0);
+	CHECK(rig.flushes > flushes);
+	flushes = rig.flushes;
+	fill(15, FS_FSYNC, file);
+	CHECK(ask(15) == 0);
+	CHECK(rig.flushes == flushes);
+	end();
+}
+
 int
 main(void)
 {
@@ -844,6 +892,7 @@ main(void)
 	RUN(nonsense_harms_nobody);
 	RUN(nothing_is_lost_or_done_twice);
 	RUN(a_recovery_may_die_at_any_step);
+	RUN(what_an_earlier_life_wrote_in_place_is_flushed);
 	RUN(a_request_for_the_last_server_is_dropped);
 	RUN(a_request_that_kills_twice_is_refused);
 	RUN(a_read_that_kills_twice_is_refused);
