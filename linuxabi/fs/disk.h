@@ -16,6 +16,7 @@
 
 enum {
 	DISK_SPARE_SLOTS = 8,		/* only recovery may take the last ones */
+	DISK_FAULT_SLOTS = 2,		/* and these only what a page fault needs: write-back may wait for its mm->lock */
 	DISK_NAMES = 3,			/* parts of a request's page */
 	DISK_RUN = 256,			/* pages of one FS_READ or FS_WRITE, at most */
 };
@@ -136,7 +137,9 @@ struct disk_node {
 	uint64_t held_number;		/* since when, counted */
 	uint64_t dirty_since;		/* ns; 0: not dirty */
 	uint32_t promised_pages;	/* room set aside for pages that have no block yet: atomic */
-	bool unsynced;			/* written since the last FS_FSYNC, maybe in place: no transaction tells */
+	/* Writes of ours that were answered, counted, and how many of them are surely stable: those in place
+	 * have no transaction that tells.  Atomic. */
+	uint64_t written, synced;
 	uint64_t last_transaction;	/* that changed it: atomic */
 	uint32_t error;			/* errno of the last lost write; error_seq counts them */
 	uint64_t error_seq;

@@ -60,10 +60,18 @@ call_prepare(struct disk_call *k, enum fs_op op)
 	return k;
 }
 
+/* Slots that the operation leaves to others.  What may go further ends by itself, or with its task, which
+ * takes no lock meanwhile. */
+static unsigned
+slots_left(enum fs_op op)
+{
+	return DISK_SPARE_SLOTS + (op == FS_READ || op == FS_RESERVE ? 0 : DISK_FAULT_SLOTS);
+}
+
 struct disk_call *
 disk_call_try(struct disk_client *c, enum fs_op op)
 {
-	struct disk_call *k = call_take(c, DISK_SPARE_SLOTS);
+	struct disk_call *k = call_take(c, DISK_SPARE_SLOTS + DISK_FAULT_SLOTS);
 
 	return k != NULL ? call_prepare(k, op) : NULL;
 }
@@ -73,7 +81,7 @@ disk_call_begin(struct disk_client *c, enum fs_op op)
 {
 	struct disk_call *k = NULL;
 
-	wait_event(&c->slots_wait, (k = call_take(c, DISK_SPARE_SLOTS)) != NULL);
+	wait_event(&c->slots_wait, (k = call_take(c, slots_left(op))) != NULL);
 	return call_prepare(k, op);
 }
 

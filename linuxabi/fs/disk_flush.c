@@ -240,12 +240,11 @@ write_describe(struct disk_node *n, struct fs_request *q)
 	q->now = (struct fs_time){ .seconds = i->ctime.tv_sec, .nanoseconds = (uint32_t)i->ctime.tv_nsec };
 }
 
-/* Send one FS_WRITE for the dirty pages around index; NULL: there were none.  stable: FS_STABLE, and what
- * goes with it, if that is all there is to write. */
+/* Send k, a FS_WRITE, for the dirty pages around index; NULL: there were none, and k has ended.  stable:
+ * FS_STABLE, and what goes with it, if that is all there is to write. */
 static struct disk_call *
-write_start(struct disk *d, struct disk_node *n, uint64_t index, uint32_t stable)
+write_start(struct disk *d, struct disk_node *n, struct disk_call *k, uint64_t index, uint32_t stable)
 {
-	struct disk_call *k = disk_call_begin(d->client, FS_WRITE);
 	bool shared = false;
 
 	k->pages = kmalloc(DISK_RUN * sizeof(k->pages[0]));
@@ -260,11 +259,8 @@ write_start(struct disk *d, struct disk_node *n, uint64_t index, uint32_t stable
 	tail_clear(k, READ_ONCE(n->inode->size));
 	write_describe(n, k->request);
 	k->mapping = &n->mapping;
-	if (stable != 0 && READ_ONCE(n->dirty_count) == 0) {
+	if (stable != 0 && READ_ONCE(n->dirty_count) == 0)
 		k->request->flags = stable;
-		/* before it is sent: what is written after that is not in it */
-		WRITE_ONCE(n->unsynced, false);
-	}
 	disk_call_start(k);
 	return k;
 }
@@ -277,7 +273,20 @@ disk_error(struct disk_node *n, long error)
 	klog(LOG_ERR, "ext4: inode %u: what was written is lost: error %ld", n->number, -error);
 }
 
-/* The answer is there: the pages are on the disk, or lost. */
+static void node_written(struct disk_node *n) { __atomic_fetch_add(&n->written, 1, __ATOMIC_ACQ_REL); }
+
+/* So many writes are stable. */
+static void
+node_synced(struct disk_node *n, uint64_t count)
+{
+	uint64_t was = __atomic_load_n(&n->synced, __ATOMIC_RELAXED);
+
+	while (was < count &&
+	    !__atomic_compare_exchange_n(&n->synced, &was, count, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		;
+}
+
+/* The answer is there: the pages are on the disk, or lost.  node->flush held; in the order of write_start. */
 static void
 write_finish(struct disk *d, struct disk_node *n, struct disk_call *k)
 {
@@ -298,11 +307,14 @@ write_finish(struct disk *d, struct disk_node *n, struct disk_call *k)
 			WRITE_ONCE(n->server.size, k->answer.attributes.size);
 		if (k->request->size > n->server.size)
 			WRITE_ONCE(n->server.size, k->request->size);
+		/* A stable one was sent when all that are counted were answered. */
 		if (k->request->flags == 0)
-			WRITE_ONCE(n->unsynced, true);
+			node_written(n);
+		else
+			node_synced(n, __atomic_load_n(&n->written, __ATOMIC_ACQUIRE));
 		disk_hold(n);
 	} else {
-		WRITE_ONCE(n->unsynced, true);
+		node_written(n);
 		disk_error(n, r);
 		disk_node_blocks(n);
 	}
@@ -319,13 +331,40 @@ write_finish(struct disk *d, struct disk_node *n, struct disk_call *k)
 	waitq_wake_all(&d->throttle_wait);
 }
 
+/* Writes of one write-back that are on their way, or answered. */
+struct flight {
+	struct disk_call *sent[IN_FLIGHT];
+	unsigned head, tail;
+};
+
+static void
+flight_finish(struct disk *d, struct disk_node *n, struct flight *f)
+{
+	write_finish(d, n, f->sent[f->head++ % IN_FLIGHT]);
+}
+
+/* A call for the next write.  Whoever has some finishes them before it waits for another slot: many at once
+ * would wait for each other's. */
+static struct disk_call *
+flight_call(struct disk *d, struct disk_node *n, struct flight *f)
+{
+	struct disk_call *k = NULL;
+
+	while (f->head != f->tail && k == NULL) {
+		if (f->tail - f->head < IN_FLIGHT)
+			k = disk_call_try(d->client, FS_WRITE);
+		if (k == NULL)
+			flight_finish(d, n, f);
+	}
+	return k != NULL ? k : disk_call_begin(d->client, FS_WRITE);
+}
+
 /* What was dirty when we came; who dirties on and on is not waited for. */
 static long
 flush_locked(struct disk_node *n, uint32_t stable)
 {
 	struct disk *d = disk_of(n->inode->sb);
-	struct disk_call *sent[IN_FLIGHT];
-	unsigned head = 0, tail = 0;
+	struct flight f = { .head = 0 };
 	uint64_t seq = n->error_seq, left = READ_ONCE(n->dirty_count);
 
 	while (left > 0) {
@@ -334,20 +373,19 @@ flush_locked(struct disk_node *n, uint32_t stable)
 
 		if (index == UINT64_MAX)
 			break;
-		if (tail - head == IN_FLIGHT)
-			write_finish(d, n, sent[head++ % IN_FLIGHT]);
-		k = write_start(d, n, index, tail == head ? stable : 0);
+		k = flight_call(d, n, &f);
+		k = write_start(d, n, k, index, f.tail == f.head ? stable : 0);
 		if (k == NULL) {
-			if (tail == head && first_dirty(d, n) == index && READ_ONCE(n->dirty_count) != 0)
+			if (f.tail == f.head && first_dirty(d, n) == index && READ_ONCE(n->dirty_count) != 0)
 				break;		/* no memory for a request */
 			left -= left > 0;
 			continue;
 		}
 		left -= min(left, (uint64_t)k->page_count);
-		sent[tail++ % IN_FLIGHT] = k;
+		f.sent[f.tail++ % IN_FLIGHT] = k;
 	}
-	while (head != tail)
-		write_finish(d, n, sent[head++ % IN_FLIGHT]);
+	while (f.head != f.tail)
+		flight_finish(d, n, &f);
 	spin_lock(&d->lock);
 	n->dirty_since = n->dirty_count != 0 ? clock_monotonic() : 0;
 	spin_unlock(&d->lock);
@@ -356,12 +394,25 @@ flush_locked(struct disk_node *n, uint32_t stable)
 
 long disk_flush_locked(struct disk_node *n) { return flush_locked(n, 0); }
 
+/* Nothing is dirty and nothing on its way: under the lock, since a page goes from one count to the other. */
+static bool
+node_idle(struct disk_node *n)
+{
+	struct disk *d = disk_of(n->inode->sb);
+	bool idle;
+
+	spin_lock(&d->lock);
+	idle = n->dirty_count == 0 && d->writing_pages == 0;
+	spin_unlock(&d->lock);
+	return idle;
+}
+
 static long
 flush_node(struct disk_node *n, uint32_t stable)
 {
 	long r;
 
-	if (READ_ONCE(n->dirty_count) == 0 && disk_of(n->inode->sb)->writing_pages == 0)
+	if (node_idle(n))
 		return 0;
 	mutex_lock(&n->flush);
 	r = flush_locked(n, stable);
@@ -395,21 +446,17 @@ static void
 flush_range(struct disk_node *n, uint64_t first, uint64_t end)
 {
 	struct disk *d = disk_of(n->inode->sb);
-	struct disk_call *sent[IN_FLIGHT];
-	unsigned head = 0, tail = 0;
+	struct flight f = { .head = 0 };
 
 	for (uint64_t at = first; (at = next_dirty(n, at, end)) != UINT64_MAX; at++) {
-		struct disk_call *k;
+		struct disk_call *k = write_start(d, n, flight_call(d, n, &f), at, 0);
 
-		if (tail - head == IN_FLIGHT)
-			write_finish(d, n, sent[head++ % IN_FLIGHT]);
-		k = write_start(d, n, at, 0);
 		if (k != NULL)
-			sent[tail++ % IN_FLIGHT] = k;
+			f.sent[f.tail++ % IN_FLIGHT] = k;
 		cond_resched();
 	}
-	while (head != tail)
-		write_finish(d, n, sent[head++ % IN_FLIGHT]);
+	while (f.head != f.tail)
+		flight_finish(d, n, &f);
 }
 
 /* Whoever writes pages holds node->flush, so with it none of the range is under way.  The write itself is waited
@@ -419,7 +466,7 @@ disk_write_range(struct file *f, uint64_t from, uint64_t to, bool write, bool wa
 {
 	struct disk_node *n = disk_node(f->inode);
 
-	if (READ_ONCE(n->dirty_count) != 0 || disk_of(f->inode->sb)->writing_pages != 0) {
+	if (!node_idle(n)) {
 		mutex_lock(&n->flush);
 		if (write)
 			flush_range(n, from >> PAGE_SHIFT, PAGE_UP(to) >> PAGE_SHIFT);
@@ -453,6 +500,7 @@ disk_fsync(struct file *f, bool datasync)
 	struct disk_node *n = disk_node(i);
 	struct disk_client *c = disk_of(i->sb)->client;
 	struct disk_call *k;
+	uint64_t written;
 	long r = 0, e;
 
 	/* A single request writes and syncs, if there is but one. */
@@ -460,16 +508,16 @@ disk_fsync(struct file *f, bool datasync)
 		flush_node(n, datasync ? FS_STABLE | FS_DATASYNC : FS_STABLE);
 	if (!datasync)
 		r = disk_push_attributes(i);
-	if (r == 0 && (READ_ONCE(n->unsynced) || !node_stable(n, c))) {
-		bool was = __atomic_exchange_n(&n->unsynced, false, __ATOMIC_ACQ_REL);
-
+	written = __atomic_load_n(&n->written, __ATOMIC_ACQUIRE);
+	/* What another fsync is just asking for is not stable before it has the answer. */
+	if (r == 0 && (__atomic_load_n(&n->synced, __ATOMIC_ACQUIRE) < written || !node_stable(n, c))) {
 		k = disk_call_begin(c, FS_FSYNC);
 		disk_name_inode(k->request, n);
 		k->request->flags = datasync ? FS_DATASYNC : 0;
 		r = disk_call_finish(k);
 		disk_call_end(k);
-		if (r < 0 && was)
-			WRITE_ONCE(n->unsynced, true);
+		if (r >= 0)
+			node_synced(n, written);
 	}
 	e = disk_error_seen(f);
 	return e < 0 ? e : r < 0 ? r : 0;

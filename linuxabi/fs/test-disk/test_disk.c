@@ -993,6 +993,83 @@ an_fsync_of_one_run_is_one_request(void)
 	EXPECT(t_unlink("/mnt/one"), 0);
 }
 
+/* Two programs sync one file: neither is told so before a sync that began after its write has ended. */
+static long other_fd;
+static uint64_t syncs_at_return;
+
+static void
+another_syncs(void)
+{
+	host_wait_hook = others_run;
+	EXPECT(sys_fdatasync((uint64_t)other_fd), 0);
+	syncs_at_return = server_requests[FS_FSYNC];
+}
+
+static void
+an_fsync_does_not_rely_on_one_that_is_on_its_way(void)
+{
+	uint64_t before;
+	long fd = t_open("/mnt/two", O_RDWR | O_CREAT, 0600);
+
+	other_fd = t_open("/mnt/two", O_RDWR, 0);
+	EXPECT(sys_write((uint64_t)fd, U("first"), 5), 5);
+	EXPECT(sys_fdatasync((uint64_t)fd), 0);
+	EXPECT(sys_pwrite64((uint64_t)other_fd, U("again"), 5, 0), 5);
+	in_flusher = true;
+	disk_pass(disk, true);
+	disk->commit_now = true;
+	disk_pass(disk, true);		/* written, and no transaction of it is open */
+	in_flusher = false;
+	before = server_requests[FS_FSYNC];
+	host_wait_hook = another_syncs;
+	EXPECT(sys_fdatasync((uint64_t)fd), 0);
+	CHECK(host_wait_hook == others_run);
+	CHECK(syncs_at_return > before);
+	/* and now there is nothing to sync */
+	before = server_requests[FS_FSYNC];
+	EXPECT(sys_fdatasync((uint64_t)fd), 0);
+	EXPECT(server_requests[FS_FSYNC], (long)before);
+	sys_close((uint64_t)fd);
+	sys_close((uint64_t)other_fd);
+	EXPECT(t_unlink("/mnt/two"), 0);
+}
+
+/* Others have nearly all slots: who writes back does not wait for one with some in its hands, and what a page
+ * fault needs is there when everybody else waits. */
+static void
+few_slots_are_enough(void)
+{
+	struct disk_client *c = disk->client;
+	struct disk_call *others[FS_SLOTS];
+	unsigned n = 0, left = 3;
+	char buf[8];
+	long fd;
+
+	put("/mnt/read", "bytes", 5, 0);
+	remount_disk();
+	c = disk->client;
+	fd = t_open("/mnt/runs", O_RDWR | O_CREAT, 0600);
+	for (unsigned i = 0; i < 60; i++)
+		EXPECT(sys_pwrite64((uint64_t)fd, U("x"), 1, i * 2 * PAGE_SIZE), 1);
+	while ((others[n] = disk_call_try(c, FS_STATFS)) != NULL)
+		n++;
+	CHECK(n > 100);
+	while (left-- > 0)
+		disk_call_end(others[--n]);
+	EXPECT(sys_fdatasync((uint64_t)fd), 0);
+	sys_close((uint64_t)fd);
+	fd = t_open("/mnt/read", O_RDONLY, 0);
+	CHECK(fd >= 0);
+	while ((others[n] = disk_call_try(c, FS_STATFS)) != NULL)
+		n++;
+	EXPECT(sys_read((uint64_t)fd, U(buf), sizeof(buf)), 5);
+	sys_close((uint64_t)fd);
+	while (n > 0)
+		disk_call_end(others[--n]);
+	EXPECT(t_unlink("/mnt/runs"), 0);
+	EXPECT(t_unlink("/mnt/read"), 0);
+}
+
 /* More than the pool holds: clean pages go, dirty ones are written. */
 static void
 more_than_the_memory_can_be_written_and_read(void)
@@ -1322,6 +1399,7 @@ static const struct { const char *name; void (*run)(void); enum wants wants; } t
 	TEST(attributes_are_kept), TEST(options_are_taken_refused_and_shown), TEST(what_is_free_is_trimmed),
 	INSIDE(a_range_is_written_and_no_more), INSIDE(advice_is_the_descriptors),
 	TEST(a_read_only_mount_stays_so), INSIDE(fsynced_bytes_are_on_the_disk), INSIDE(an_fsync_of_one_run_is_one_request),
+	INSIDE(an_fsync_does_not_rely_on_one_that_is_on_its_way), TEST(few_slots_are_enough),
 	TEST(more_than_the_memory_can_be_written_and_read), DEATHS(a_death_at_every_step_is_not_seen),
 	DEATHS(two_deaths_in_a_row_are_not_seen), DEATHS(umount_is_done_whenever_the_server_dies),
 	DEATHS(a_size_outlives_the_page_that_made_it), DEATHS(a_time_outlives_a_write_told_again), TEST(a_model_agrees_whatever_the_server_does),
