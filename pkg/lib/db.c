@@ -12,6 +12,8 @@
 #include "system.h"
 
 enum { SCHEMA = 2 };
+/* So long is waited for another pkg that writes its log into the database, as the last one to close it does. */
+enum { BUSY_MS = 5000 };
 
 static const char schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
@@ -111,6 +113,14 @@ sql_row(sqlite3_stmt *s)
 	return false;
 }
 
+bool
+sql_ended(const struct root *r)
+{
+	int code = sqlite3_errcode(r->db);
+
+	return code == SQLITE_OK || code == SQLITE_DONE;
+}
+
 const char *
 sql_text(sqlite3_stmt *s, int column)
 {
@@ -126,6 +136,7 @@ open_reading(struct root *r, const char *path)
 	char *wal = text_format("%s-wal", path), *uri = NULL;
 	int result = sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 
+	sqlite3_busy_timeout(r->db, BUSY_MS);
 	if (result == SQLITE_OK)
 		result = sqlite3_exec(r->db, "SELECT 1 FROM meta", NULL, NULL, NULL);
 	/* A folder we may not write and no writer in it: the file does not change. */
@@ -164,7 +175,7 @@ static int
 open_writing(struct root *r, const char *path, struct fault *f)
 {
 	if (sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
-	    SQLITE_OK ||
+	    SQLITE_OK || sqlite3_busy_timeout(r->db, BUSY_MS) != SQLITE_OK ||
 	    sqlite3_exec(r->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", NULL, NULL, NULL) != SQLITE_OK)
 		return db_error(r, f);
 	sqlite3_stmt *s = sql_query(r, "SELECT count(*) FROM sqlite_master WHERE name = 'meta'", "");
@@ -253,7 +264,7 @@ db_package(struct root *r, const char *name, bool entries, struct manifest *m, s
 		return db_error(r, f);
 	while (sql_row(s))
 		add_entry(m, s);
-	return 0;
+	return sql_ended(r) ? 0 : db_error(r, f);
 }
 
 bool

@@ -57,7 +57,7 @@ walk(int from, char *below, size_t *missing)
 		errno = error;
 		fd = next;
 	}
-	return fd == from ? dup(from) : fd;
+	return fd == from ? fcntl(from, F_DUPFD_CLOEXEC, 0) : fd;
 }
 
 int

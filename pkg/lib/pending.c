@@ -191,6 +191,8 @@ pending_apply(struct root *r, bool redo, struct fault *f)
 		return status;
 	}
 	disk_forget(r);
+	if (!sql_ended(r))
+		return db_error(r, f);
 	/*
 	 * A remark that this boot need not do it again; it may be lost, so it costs no
 	 * flush, and after a loss of power the boot is another one.

@@ -205,6 +205,8 @@ rollback_plan(struct root *r, int64_t id, const struct repos *repos, struct plan
 
 		add_difference(&w, sql_text(s, 0), old, sqlite3_column_int(s, 2) != 0);
 	}
+	if (!sql_ended(r))
+		return db_error(r, f);
 	p->found = mem_alloc(p->count * sizeof(*p->found));
 	for (size_t i = 0; i < p->count; i++) {
 		if (p->steps[i].new_version != NULL)

@@ -122,6 +122,8 @@ add_installed(struct world *w)
 	pool_set_installed(w->pool, w->installed);
 	while (sql_row(s))
 		list_add(&names, sql_text(s, 0));
+	if (w->r->db != NULL && !sql_ended(w->r))
+		status = db_error(w->r, w->f);
 	w->had = mem_alloc(names.count * sizeof(*w->had));
 	for (size_t i = 0; i < names.count && status == 0; i++) {
 		w->had_count++;

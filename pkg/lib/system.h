@@ -72,6 +72,7 @@ void disk_folder_made(struct root *r);	/* by us */
 int sql_run(struct root *r, struct fault *f, const char *sql, const char *types, ...);
 sqlite3_stmt *sql_query(struct root *r, const char *sql, const char *types, ...);
 bool sql_row(sqlite3_stmt *s);		/* false at the end: and then s is finalized */
+bool sql_ended(const struct root *r);	/* right after that: there were no more rows; else they could not be read */
 const char *sql_text(sqlite3_stmt *s, int column);	/* never NULL */
 
 int db_open(struct root *r, bool write, struct fault *f);

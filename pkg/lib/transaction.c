@@ -772,6 +772,8 @@ pend_triggers(struct run *t)
 
 	while (sql_row(s))
 		list_add(&names, sql_text(s, 0));
+	if (!sql_ended(t->r))
+		status = db_error(t->r, t->f);
 	for (size_t i = 0; i < names.count && status == 0; i++) {
 		struct manifest m;
 
