@@ -101,9 +101,44 @@ check_age(struct root *r, const struct repo *repo, struct fault *f)
 		    "the index of repository %s has expired %llu hours ago; is it still kept up, and is the clock right?",
 		    repo->name, (unsigned long long)(now - i->expires) / 3600);
 	note_young(r, repo, now);
-	if (i->serial == seen || r->lock_fd < 0)
+	return 0;
+}
+
+/*
+ * Once the index is on the disk where the next run looks for it: a serial without its
+ * index would make the one that is there an old one.
+ */
+static int
+remember_serial(struct root *r, const struct repo *repo, struct fault *f)
+{
+	if (r->lock_fd < 0)
 		return 0;
-	return sql_run(r, f, "INSERT OR REPLACE INTO repo VALUES(?, ?)", "si", repo->name, (int64_t)i->serial);
+	return sql_run(r, f, "INSERT INTO repo VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET serial = ?2 WHERE serial < ?2", "si",
+	    repo->name, (int64_t)repo->index.serial);
+}
+
+static bool
+flush_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool good = fd >= 0 && fsync(fd) == 0;
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return good;
+}
+
+/* The fetched index takes the old one's place. */
+static int
+settle_index(const struct repo *repo, const char *new, const char *path, struct fault *f)
+{
+	if (!flush_file(new))
+		return fault_errno(f, "cannot write %s", new);
+	if (rename(new, path) != 0)
+		return fault_errno(f, "cannot rename %s", new);
+	return flush_file(repo->folder) ? 0 : fault_errno(f, "cannot write %s", repo->folder);
 }
 
 /* The newest index to a place of its own: a bad one does not drive out a good one. */
@@ -135,8 +170,10 @@ load_repo(struct root *r, struct repo *repo, bool refresh, struct fault *f)
 		status = index_load(&repo->index, fetched ? new : path, &r->keys, f);
 	if (status == 0)
 		status = check_age(r, repo, f);
-	if (status == 0 && fetched && rename(new, path) != 0)
-		status = fault_errno(f, "cannot rename %s", new);
+	if (status == 0 && fetched)
+		status = settle_index(repo, new, path, f);
+	if (status == 0)
+		status = remember_serial(r, repo, f);
 	if (status != 0 && fetched)
 		unlink(new);
 	free(path);
