@@ -165,7 +165,8 @@ test-image: image linux-programs base/test/chaos $(IMAGES)/test.conf
 # A copy is booted, so that what the system writes does not change what was built.
 DISK_FILE := $(patsubst $(IMAGES)/tessera%,$(IMAGES)/disk%,$(IMAGE_FILE))
 disk: image
-	@[ $(DISK_FILE) -nt $(IMAGE_FILE) ] || cp --sparse=always $(IMAGE_FILE) $(DISK_FILE)
+	@[ $(DISK_FILE) -nt $(IMAGE_FILE) ] || \
+	    { cp --sparse=always $(IMAGE_FILE) $(DISK_FILE).new && mv $(DISK_FILE).new $(DISK_FILE); }
 
 ifeq ($(IMAGE),)
 run: disk
