@@ -5,9 +5,10 @@
  * flushes and strikes it off; after a crash it is worked off again.  So each
  * entry must be harmless when it was done before:
  *
- *	mkdir	 the folder is there: its mode is set once more
+ *	mkdir	 the folder is there: it gets its mode only if it still has that of a
+ *		 folder which was just made; somebody may have given it another one since
  *	rename	 the staged file is gone: it has its name already
- *	mode	 sets the same again
+ *	mode	 only where mode and owner are those of before the commit, for the same reason
  *	delete	 only the very file that was there before the commit (inode, size and
  *		 date): one that was made since is somebody else's
  *	rmdir	 only an empty folder
@@ -33,6 +34,23 @@ struct pending {
 	int64_t inode, size, mtime;
 };
 
+/* Nobody else makes folders like that (but for S_ISGID, which one may inherit): owner and mode are still to be set. */
+enum { JUST_MADE = 01700 };
+
+/*
+ * Whether mode and owner are those of before: in a mode line inode, size and mtime are
+ * owner, group and mode then.  The owner is set first, which may take bits of the mode away.
+ */
+static bool
+is_as_before(const struct pending *p, const struct stat *st)
+{
+	mode_t mode = (mode_t)p->mtime;
+
+	return ((int64_t)st->st_uid == p->inode || st->st_uid == p->uid) &&
+	    ((int64_t)st->st_gid == p->size || st->st_gid == p->gid) &&
+	    (st->st_mode == mode || st->st_mode == (mode & ~(mode_t)(S_ISUID | S_ISGID)));
+}
+
 static int
 set_mode(const struct root *r, const struct pending *p, int parent, const char *name)
 {
@@ -40,6 +58,9 @@ set_mode(const struct root *r, const struct pending *p, int parent, const char *
 
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return errno == ENOENT ? 0 : -1;
+	/* 0: a list of an older version, which does not tell. */
+	if (p->mtime != 0 && (strcmp(p->op, "mkdir") == 0 ? (st.st_mode & 07777 & ~(mode_t)S_ISGID) != JUST_MADE : !is_as_before(p, &st)))
+		return 0;
 	if (r->privileged && fchownat(parent, name, p->uid, p->gid, AT_SYMLINK_NOFOLLOW) != 0)
 		return -1;
 	return S_ISLNK(st.st_mode) ? 0 : fchmodat(parent, name, p->mode, 0);
@@ -48,10 +69,14 @@ set_mode(const struct root *r, const struct pending *p, int parent, const char *
 static int
 apply_mkdir(struct root *r, const struct pending *p, int parent, const char *name)
 {
-	if (mkdirat(parent, name, 0700) != 0 && errno != EEXIST)
+	struct pending now = *p;
+
+	if (mkdirat(parent, name, JUST_MADE) == 0)
+		now.mtime = 0;	/* whatever the file system made of that mode */
+	else if (errno != EEXIST)
 		return -1;
 	disk_folder_made(r);
-	return set_mode(r, p, parent, name);
+	return set_mode(r, &now, parent, name);
 }
 
 static int

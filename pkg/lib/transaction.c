@@ -385,9 +385,13 @@ check_all(struct run *t)
 
 /* ---- 2. staging --------------------------------------------------------------- */
 
-/* One line of the pending list; identity: of a file to be deleted. */
+/* What a line of the pending list is about, as it was before. */
+struct former {
+	int64_t inode, size, mtime;	/* of a file to be deleted; pending.c says of what else */
+};
+
 static int
-pend(struct run *t, const char *op, const char *path, int64_t stage, const struct entry *e, const struct stat *identity)
+pend_former(struct run *t, const char *op, const char *path, int64_t stage, const struct entry *e, struct former former)
 {
 	sqlite3_stmt *s = t->pend;
 
@@ -398,13 +402,33 @@ pend(struct run *t, const char *op, const char *path, int64_t stage, const struc
 	sqlite3_bind_int64(s, 5, e ? e->mode : 0);
 	sqlite3_bind_int64(s, 6, e ? e->uid : 0);
 	sqlite3_bind_int64(s, 7, e ? e->gid : 0);
-	sqlite3_bind_int64(s, 8, identity ? (int64_t)identity->st_ino : 0);
-	sqlite3_bind_int64(s, 9, identity ? identity->st_size : 0);
-	sqlite3_bind_int64(s, 10, identity ? identity->st_mtim.tv_sec * 1000000000 + identity->st_mtim.tv_nsec : 0);
+	sqlite3_bind_int64(s, 8, former.inode);
+	sqlite3_bind_int64(s, 9, former.size);
+	sqlite3_bind_int64(s, 10, former.mtime);
 	int result = sqlite3_step(s);
 
 	sqlite3_reset(s);
 	return result == SQLITE_DONE ? 0 : db_error(t->r, t->f);
+}
+
+/* One line of the pending list. */
+static int
+pend(struct run *t, const char *op, const char *path, int64_t stage)
+{
+	return pend_former(t, op, path, stage, NULL, (struct former){0});
+}
+
+static int
+pend_mkdir(struct run *t, const char *path, const struct entry *e)
+{
+	return pend_former(t, "mkdir", path, 0, e, (struct former){.mtime = 1});
+}
+
+/* st: how it is now. */
+static int
+pend_mode(struct run *t, const char *path, const struct entry *e, const struct stat *st)
+{
+	return pend_former(t, "mode", path, 0, e, (struct former){st->st_uid, st->st_gid, st->st_mode});
 }
 
 /* Whether open gives the file its mode already. */
@@ -478,7 +502,7 @@ stage(struct run *t, const struct step *s, const struct entry *e, const char *pa
 	snprintf(number, sizeof(number), "%" PRId64, ++t->staged);
 	int status = e->type == ENTRY_FILE ? stage_file(t, s, e, number) : stage_link(t, s, e, number);
 
-	return status != 0 ? status : pend(t, "rename", path, t->staged, NULL, NULL);
+	return status != 0 ? status : pend(t, "rename", path, t->staged);
 }
 
 static bool
@@ -503,7 +527,7 @@ stage_merged(struct run *t, const struct entry *e, const struct stat *st, const 
 		status = fault_errno(t->f, "cannot write the merged /%s", e->path);
 	if (fd >= 0 && close(fd) != 0 && status == 0)
 		status = fault_errno(t->f, "cannot write the merged /%s", e->path);
-	return status != 0 ? status : pend(t, "rename", e->path, t->staged, NULL, NULL);
+	return status != 0 ? status : pend(t, "rename", e->path, t->staged);
 }
 
 /* Whether old, new and the disk's text go together; then their merge is in *merged. */
@@ -599,7 +623,7 @@ stage_entry(struct run *t, const struct step *s, const struct entry *e)
 	if (same == 1) {	/* unchanged files are not written again */
 		status = e->type == ENTRY_FILE ? take_content(t, s, e, -1) : 0;
 		if (status == 0 && !same_owner_and_mode(t, e, &st))
-			status = pend(t, "mode", e->path, 0, e, NULL);
+			status = pend_mode(t, e->path, e, &st);
 		return status;
 	}
 	if (e->config)
@@ -655,9 +679,9 @@ pend_folders(struct run *t)
 				int parent = disk_parent(t->r, path, &name);
 
 				if (parent < 0 || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-					status = pend(t, "mkdir", path, 0, want, NULL);
+					status = pend_mkdir(t, path, want);
 				else if (want != &plain && !same_owner_and_mode(t, want, &st))
-					status = pend(t, "mode", path, 0, want, NULL);
+					status = pend_mode(t, path, want, &st);
 			}
 			if (c != NULL)
 				*c++ = '/';
@@ -686,7 +710,8 @@ pend_delete(struct run *t, const struct step *s, const struct entry *e)
 		root_note(t->r, "/%s was changed here and stays, though %s goes", e->path, s->name);
 		return 0;
 	}
-	return pend(t, "delete", e->path, 0, NULL, &st);
+	return pend_former(t, "delete", e->path, 0, NULL, (struct former){(int64_t)st.st_ino, st.st_size,
+	    st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec});
 }
 
 /* Whether a package that stays has the folder too. */
@@ -719,7 +744,7 @@ pend_departures(struct run *t, bool folders)
 			if (!folders)
 				status = pend_delete(t, s, e);
 			else if (!folder_is_shared(t, e->path))
-				status = pend(t, "rmdir", e->path, 0, NULL, NULL);
+				status = pend(t, "rmdir", e->path, 0);
 		}
 	}
 	return status;
@@ -788,7 +813,7 @@ pend_triggers(struct run *t)
 			fire(t, &t->p->steps[i].new->triggers);
 	}
 	for (size_t i = 0; i < t->triggers.count && status == 0; i++)
-		status = pend(t, "trigger", t->triggers.items[i], 0, NULL, NULL);
+		status = pend(t, "trigger", t->triggers.items[i], 0);
 	list_free(&names);
 	return status;
 }

@@ -556,6 +556,50 @@ test_second_in_a_boot(const struct deed *d)
 	free(to);
 }
 
+static mode_t
+mode_of(const char *name)
+{
+	char *path = in_work(name);
+	struct stat st;
+	mode_t mode = stat(path, &st) == 0 ? st.st_mode & 07777 : 0;
+
+	free(path);
+	return mode;
+}
+
+static void
+give_mode(const char *name, mode_t mode)
+{
+	char *path = in_work(name);
+
+	check(chmod(path, mode) == 0, "chmod %s", name);
+	free(path);
+}
+
+/* What somebody did after a transaction is not undone when the next boot works its list off again. */
+static void
+test_later_changes(const struct deed *install, const struct deed *upgrade)
+{
+	static const char folder[] = "root/usr/share/a", file[] = "root/usr/share/a/same";
+
+	restore("empty");
+	check(in_child("root", install, "boot1", 0, DEATH_KILL) != 0 && mode_of(folder) == 0755, "install makes a folder");
+	give_mode(folder, 0700);
+	in_child("root", &recovery, "boot2", 0, DEATH_KILL);
+	check(mode_of(folder) == 0700, "a folder that was made private is open again");
+	/* As a death between making it and giving it its mode leaves it. */
+	restore("empty");
+	check(in_child("root", install, "boot1", 0, DEATH_KILL) != 0, "install");
+	give_mode(folder, 01700);
+	in_child("root", &recovery, "boot2", 0, DEATH_KILL);
+	check(mode_of(folder) == 0755, "a folder that was only just made has no mode");
+	restore("installed");
+	check(in_child("root", upgrade, "boot1", 0, DEATH_KILL) != 0 && mode_of(file) == 0600, "upgrade changes a mode");
+	give_mode(file, 0640);
+	in_child("root", &recovery, "boot2", 0, DEATH_KILL);
+	check(mode_of(file) == 0640, "a mode that was given after the upgrade is gone");
+}
+
 static void
 prepare(void)
 {
@@ -607,6 +651,8 @@ main(void)
 	test_deed("empty", "installed", &install);
 	if (failed == 0)
 		test_second_in_a_boot(&upgrade);
+	if (failed == 0)
+		test_later_changes(&install, &upgrade);
 	/* Somebody edits a configuration file in between. */
 	put(work, "installed/etc/changed.conf", "c=mine", 0644);
 	put(work, "installed/etc/merged.conf", "m=mine\n\nn=1\n", 0644);
