@@ -119,6 +119,20 @@ make_etc(struct cmd *c)
 	return status;
 }
 
+/* Two of one name would share cache and serials, and each make an old index of the other's. */
+static bool
+has_repo(const struct buffer *list, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *l = list->data; l != NULL; l = strchr(l, '\n')) {
+		l += strspn(l, " \t\n");
+		if (strncmp(l, name, n) == 0 && (l[n] == ' ' || l[n] == '\t'))
+			return true;
+	}
+	return false;
+}
+
 static int
 repo_add(struct cmd *c)
 {
@@ -136,6 +150,8 @@ repo_add(struct cmd *c)
 
 	if (access(path, F_OK) == 0)
 		status = file_read(path, 1 << 20, &b, &c->f);
+	if (status == 0 && has_repo(&b, c->operands[1]))
+		status = fault_set(&c->f, PKG_CONFLICT, "%s has a repository %s already", path, c->operands[1]);
 	if (status == 0 && b.length != 0 && b.data[b.length - 1] != '\n')
 		buffer_text(&b, "\n");
 	buffer_format(&b, "%s %s\n", c->operands[1], c->operands[2]);
