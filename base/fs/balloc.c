@@ -150,6 +150,12 @@ find_run(struct fs *fs, uint32_t group, const uint8_t *map, uint32_t from, uint3
 	return best_at;
 }
 
+bool
+group_closed(const struct fs *fs, uint32_t group)
+{
+	return fs->group[group].bitmap_bad || fs->group[group].closed_until > fs->journal.committed;
+}
+
 /* 1: got some. */
 static int
 search_group(struct fs *fs, uint32_t group, uint32_t from, uint32_t want, uint32_t least,
@@ -160,15 +166,16 @@ search_group(struct fs *fs, uint32_t group, uint32_t from, uint32_t want, uint32
 	uint32_t at, length;
 	int error;
 
-	if (g->bitmap_bad || g->closed_until > fs->journal.committed || g->largest < least)
+	if (group_closed(fs, group) || g->largest < least)
 		return 0;
 	error = group_load_block_bitmap(fs, group, &b);
 	if (error != 0) {
 		g->bitmap_bad = error != -ENOMEM;
 		return error == -ENOMEM ? error : 0;
 	}
-	error = busy_make(fs, group);
-	if (error == 0) {
+	/* loading may have slept */
+	error = group_closed(fs, group) ? 0 : busy_make(fs, group);
+	if (error == 0 && !group_closed(fs, group)) {
 		at = find_run(fs, group, b->data, from, want, &length);
 		if (length >= least && length > 0) {
 			got->block = group_first(fs, group) + at;

@@ -376,6 +376,8 @@ int block_new(struct handle *handle, uint64_t goal, uint64_t *block);
 /* Free blocks, metadata or data.  Sleeps. */
 int blocks_free(struct handle *handle, uint64_t block, uint64_t count, bool metadata);
 void blocks_committed(struct fs *fs, struct transaction *transaction);
+/* Nothing of it is to be allocated or discarded now; it may become so whenever one sleeps. */
+bool group_closed(const struct fs *fs, uint32_t group);
 uint32_t block_group(const struct fs *fs, uint64_t block);
 /* The first run that is free and not busy, from bit *at of the group on and before end: its
  * length, 0 if there is none; *at is where it begins. */

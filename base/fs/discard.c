@@ -141,6 +141,11 @@ scan_group(struct fs *fs, struct scan *s, uint64_t *done)
 	while (error == 0 && s->at < s->end) {
 		struct runs runs = { .count = 0 };
 
+		/* freed meanwhile, without memory to remember what: a power cut may bring it back */
+		if (group_closed(fs, s->group)) {
+			s->left_out = true;
+			break;
+		}
 		scan_collect(fs, s, b->data, &runs);
 		error = discard_now(fs, &runs);
 		if (error == 0)
@@ -158,7 +163,7 @@ trim_group(struct fs *fs, struct scan *s, uint64_t *done)
 	bool whole = s->at == 0 && s->end == group_size(fs, s->group);
 	int error;
 
-	if (g->bitmap_bad || g->closed_until > fs->journal.committed || group_free_blocks(fs, s->group) < s->least)
+	if (group_closed(fs, s->group) || group_free_blocks(fs, s->group) < s->least)
 		return 0;
 	if (g->trimmed != 0 && s->least >= g->trimmed)
 		return 0;

@@ -4,6 +4,7 @@
  * bring back (crash_test cuts the power); who needs room has it back.
  */
 #include <check.h>
+#include "../core.h"
 #include "rig.h"
 
 enum { BYTES = 48 << 20, FILE_BYTES = 200000 };
@@ -325,12 +326,50 @@ commits_come_as_often_as_was_asked_for(void)
 	rig_free(&rig);
 }
 
+/* Blocks were freed while the disk was at the first batch, and there was no memory to note which. */
+static void
+a_group_that_closes_is_left_alone(void)
+{
+	struct rig rig;
+	struct fs_job *job;
+	uint64_t first;
+
+	rig_make(&rig, BYTES, "-b 4096");
+	rig.disk.has_discard = true;
+	CHECK(rig_mount(&rig, 0) == 0);
+	for (unsigned i = 0; i < 100; i++)
+		make_file(&rig, i);
+	for (unsigned i = 1; i < 100; i += 2)
+		remove_file(&rig, i);
+	CHECK(rig_sync(&rig) == 0);
+	job = rig_job(&rig, FS_TRIM);
+	job->request.length = UINT64_MAX;
+	fs_submit(rig.fs, job);
+	do {
+		fs_run(rig.fs);
+	} while (rig.discards == 0 && !job->finished && rig_poll(&rig.disk));
+	first = rig.discards + rig.queued;
+	CHECK(rig.fs->groups == 1 && !job->finished && first > 1);
+	rig.fs->group[0].closed_until = rig.fs->journal.running->id;
+	while (!job->finished && rig_poll(&rig.disk))
+		fs_run(rig.fs);
+	CHECK(job->finished && job->answer.result > 0);
+	CHECK(rig.discards == first);
+	rig_job_free(job);
+	/* once its transaction has committed, the rest is told */
+	rig.fs->group[0].closed_until = 0;
+	CHECK(rig_trim(&rig, 0, UINT64_MAX, 0) > 0 && rig.discards > first);
+	CHECK(!rig.illegal && rig_unmount(&rig) == 0 && rig_clean(&rig));
+	rig_free(&rig);
+}
+
 int
 main(void)
 {
 	RUN(all_that_is_free_is_trimmed_once);
 	RUN(what_linux_refuses_is_refused);
 	RUN(short_runs_are_left_alone);
+	RUN(a_group_that_closes_is_left_alone);
 	RUN(freed_blocks_are_discarded_after_their_commit);
 	RUN(who_needs_room_has_it_back);
 	RUN(what_the_disk_refuses_is_still_free);
