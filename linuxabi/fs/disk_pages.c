@@ -553,6 +553,7 @@ disk_dirty(struct mapping *m, struct page *p)
 	if (r < 0)
 		return r;
 	page_state_set(p, PS_SHARED);
+	inode_touch_modified(n->inode);		/* before write-back can tell the server */
 	if (disk_page_dirty(n, p))
 		return 0;
 	/* It was cut off just now. */

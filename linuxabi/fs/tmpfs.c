@@ -152,7 +152,16 @@ tmpfs_get_page(struct mapping *m, uint64_t index, bool create)
 	return r == -EEXIST ? tmpfs_get_page(m, index, create) : ERR_PTR(r);
 }
 
-static const struct mapping_ops tmpfs_mapping_ops = { .get_page = tmpfs_get_page };
+/* A shared mapping is about to write it. */
+static long
+tmpfs_dirty(struct mapping *m, struct page *p)
+{
+	(void)p;
+	inode_touch_modified(m->inode);
+	return 0;
+}
+
+static const struct mapping_ops tmpfs_mapping_ops = { .get_page = tmpfs_get_page, .dirty = tmpfs_dirty };
 
 /* ---- inodes ---- */
 

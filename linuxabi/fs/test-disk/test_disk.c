@@ -1034,6 +1034,34 @@ an_fsync_does_not_rely_on_one_that_is_on_its_way(void)
 	EXPECT(t_unlink("/mnt/two"), 0);
 }
 
+/* As write(2) does. */
+static void
+stores_through_a_mapping_change_the_time(void)
+{
+	struct __kernel_timespec t[2] = { { 1000, 1 }, { 2000, 2 } };
+	struct mapping *m;
+	struct stat st;
+	struct page *p;
+	struct file *f;
+	long fd;
+
+	put("/mnt/m", "x", 1, 0);
+	EXPECT(sys_utimensat(CWD, U("/mnt/m"), U(t), 0), 0);
+	fd = t_open("/mnt/m", O_RDWR, 0);
+	f = fd_get((int)fd);
+	m = f->inode->mapping;
+	p = pagecache_page(m, 0);
+	CHECK(p != NULL && !IS_ERR(p));
+	EXPECT(m->ops->dirty(m, p), 0);		/* what the page fault calls */
+	page_put(p);
+	file_put(f);
+	sys_close((uint64_t)fd);
+	remount_disk();
+	EXPECT(t_stat("/mnt/m", &st), 0);
+	CHECK(st.st_mtime > 2000 && st.st_ctime >= st.st_mtime);
+	EXPECT(t_unlink("/mnt/m"), 0);
+}
+
 /* Others have nearly all slots: who writes back does not wait for one with some in its hands, and what a page
  * fault needs is there when everybody else waits. */
 static void
@@ -1400,6 +1428,7 @@ static const struct { const char *name; void (*run)(void); enum wants wants; } t
 	INSIDE(a_range_is_written_and_no_more), INSIDE(advice_is_the_descriptors),
 	TEST(a_read_only_mount_stays_so), INSIDE(fsynced_bytes_are_on_the_disk), INSIDE(an_fsync_of_one_run_is_one_request),
 	INSIDE(an_fsync_does_not_rely_on_one_that_is_on_its_way), TEST(few_slots_are_enough),
+	TEST(stores_through_a_mapping_change_the_time),
 	TEST(more_than_the_memory_can_be_written_and_read), DEATHS(a_death_at_every_step_is_not_seen),
 	DEATHS(two_deaths_in_a_row_are_not_seen), DEATHS(umount_is_done_whenever_the_server_dies),
 	DEATHS(a_size_outlives_the_page_that_made_it), DEATHS(a_time_outlives_a_write_told_again), TEST(a_model_agrees_whatever_the_server_does),

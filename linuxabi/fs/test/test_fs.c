@@ -951,6 +951,30 @@ sysfs_names_come_and_go(void)
 	EXPECT(t_rmdir("/sys"), 0);
 }
 
+/* A shared mapping's page fault says that the page will be written. */
+static void
+stores_through_a_mapping_change_the_time(void)
+{
+	struct __kernel_timespec t[2] = { { 1000, 1 }, { 2000, 2 } };
+	long fd = t_open("/mapped", O_RDWR | O_CREAT, 0600);
+	struct file *f = fd_get((int)fd);
+	struct mapping *m = f->inode->mapping;
+	struct stat st;
+	struct page *p;
+
+	EXPECT(sys_write((uint64_t)fd, U("x"), 1), 1);
+	EXPECT(sys_utimensat((uint64_t)AT_FDCWD, U("/mapped"), U(t), 0), 0);
+	p = pagecache_page(m, 0);
+	CHECK(p != NULL && !IS_ERR(p));
+	EXPECT(m->ops->dirty(m, p), 0);
+	page_put(p);
+	EXPECT(sys_fstat((uint64_t)fd, U(&st)), 0);
+	CHECK(st.st_mtime > 2000 && st.st_ctime >= st.st_mtime);
+	file_put(f);
+	sys_close((uint64_t)fd);
+	EXPECT(t_unlink("/mapped"), 0);
+}
+
 static void
 devtmpfs_has_directories(void)
 {
@@ -1034,7 +1058,7 @@ static const struct test tests[] = {
 	T(poll_and_epoll_tell_what_is_ready), T(locks_exclude_each_other), T(mounts_cover_and_come_off),
 	T(openat2_stays_where_it_should), T(attributes_have_their_errors), T(inotify_tells_names),
 	T(procfs_has_its_names), T(random_names_do_no_harm), T(sysfs_names_come_and_go),
-	T(devtmpfs_has_directories),
+	T(stores_through_a_mapping_change_the_time), T(devtmpfs_has_directories),
 };
 
 /* Each test runs in a tmpfs of its own: when it is unmounted, everything is back. */
