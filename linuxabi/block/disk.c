@@ -1044,6 +1044,7 @@ disk_dev_give(struct blk_dev *d, void *holder, const char *server)
 }
 
 const char *disk_dev_name(const struct blk_dev *d) { return d->name; }
+bool disk_dev_gone(const struct blk_dev *d) { return READ_ONCE(d->gone); }
 
 bool
 disk_dev_has_guid(uint64_t rdev, const uint8_t guid[16])

@@ -172,6 +172,7 @@ struct blk_dev;
 long disk_dev_take(uint64_t rdev, void *holder, const char *server, bool write, struct blk_dev **);
 void disk_dev_give(struct blk_dev *, void *holder, const char *server);
 const char *disk_dev_name(const struct blk_dev *);
+bool disk_dev_gone(const struct blk_dev *);	/* its disk was taken away: the number may be another one's */
 bool disk_dev_has_guid(uint64_t rdev, const uint8_t guid[16]);
 void disk_request_now(struct fs_request *);	/* the client's clock */
 void disk_name_inode(struct fs_request *, const struct disk_node *);

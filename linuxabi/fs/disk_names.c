@@ -1210,7 +1210,8 @@ device_number(const char *source, uint64_t *rdev)
 	return r;
 }
 
-/* The super block that has this device, with a reference, or NULL. */
+/* The super block that has this device, with a reference, or NULL.  One whose disk was taken away keeps its number,
+ * which the next disk may have. */
 static struct super *
 mounted_on(uint64_t rdev)
 {
@@ -1218,7 +1219,7 @@ mounted_on(uint64_t rdev)
 
 	for (unsigned n = 0; n < WORLD_MAX_CHANNELS; n++) {
 		sb = mounted_get((int)n);
-		if (sb != NULL && sb->dev == rdev)
+		if (sb != NULL && sb->dev == rdev && (clients[n]->dev == NULL || !disk_dev_gone(clients[n]->dev)))
 			return sb;
 		if (sb != NULL)
 			super_put(sb);
@@ -1319,6 +1320,7 @@ disk_dev_give(struct blk_dev *d, void *holder, const char *server)
 	(void)d, (void)holder, (void)server;
 }
 
+__attribute__((weak)) bool disk_dev_gone(const struct blk_dev *d) { (void)d; return false; }
 __attribute__((weak)) const char *disk_dev_name(const struct blk_dev *d) { (void)d; return ""; }
 
 __attribute__((weak)) bool

@@ -650,9 +650,10 @@ contexts_replace(const struct path *old, const struct path *to)
 		n = 0;
 		uint64_t flags = spin_lock_irqsave(&tasklist_lock);
 
+		read_begin();		/* one that its last task leaves just now stays until then */
 		list_for_each(p, &process_list, all)
 			list_for_each(t, &p->threads, thread_node) {
-				struct fs_context *fs = t->fs;
+				struct fs_context *fs = READ_ONCE(t->fs);
 
 				if (fs == NULL || n == ARRAY_LEN(batch))
 					continue;
@@ -662,6 +663,7 @@ contexts_replace(const struct path *old, const struct path *to)
 				if (ref_get_unless_zero(&fs->refs))
 					batch[n++] = fs;
 			}
+		read_end();
 		spin_unlock_irqrestore(&tasklist_lock, flags);
 		for (unsigned i = 0; i < n; i++) {
 			context_replace(batch[i], old, to);

@@ -95,7 +95,8 @@ limit_due(struct process *p, uint64_t now)
 		return SIGKILL;
 	if (seconds < soft)
 		return 0;
-	p->rlimit_cur[RLIMIT_CPU] = soft + 1;
+	/* unless prlimit(2) has just set another one */
+	__atomic_compare_exchange_n(&p->rlimit_cur[RLIMIT_CPU], &soft, soft + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	return SIGXCPU;
 }
 

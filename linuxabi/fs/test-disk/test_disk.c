@@ -1034,6 +1034,50 @@ an_fsync_does_not_rely_on_one_that_is_on_its_way(void)
 	EXPECT(t_unlink("/mnt/two"), 0);
 }
 
+/* ---- a device that a server is given ---- */
+
+static bool dev_gone;
+static int devs_taken;
+
+long
+disk_dev_take(uint64_t rdev, void *holder, const char *server, bool write, struct blk_dev **out)
+{
+	(void)rdev, (void)holder, (void)server, (void)write;
+	devs_taken++;
+	*out = (struct blk_dev *)(uintptr_t)&devs_taken;
+	return 0;
+}
+
+void
+disk_dev_give(struct blk_dev *d, void *holder, const char *server)
+{
+	(void)d, (void)holder, (void)server;
+	devs_taken--;
+}
+
+bool disk_dev_gone(const struct blk_dev *d) { (void)d; return dev_gone; }
+
+/* Its number is the next disk's: what is mounted is not that one's file system. */
+static void
+a_disk_that_was_taken_away_is_not_mounted_again(void)
+{
+	struct world_channel *ch = (struct world_channel *)(uintptr_t)io_channel(SERVER_CHANNEL);
+
+	EXPECT(sys_umount2(U("/mnt"), 0), 0);
+	ch->flags |= WORLD_CHANNEL_BOUND;
+	EXPECT(sys_mount(U("/blk"), U("/mnt"), U("ext4"), 0, 0), 0);
+	EXPECT(sys_mount(U("/blk"), U("/other"), U("ext4"), 0, 0), 0);
+	EXPECT(sys_umount2(U("/other"), 0), 0);
+	EXPECT(devs_taken, 1);
+	dev_gone = true;
+	EXPECT(sys_mount(U("/blk"), U("/other"), U("ext4"), 0, 0), -EMFILE);	/* there is but one server */
+	dev_gone = false;
+	EXPECT(sys_umount2(U("/mnt"), 0), 0);
+	EXPECT(devs_taken, 0);
+	ch->flags &= ~(uint32_t)WORLD_CHANNEL_BOUND;
+	EXPECT(sys_mount(U("/dev/root"), U("/mnt"), U("ext4"), 0, 0), 0);
+}
+
 /* As write(2) does. */
 static void
 stores_through_a_mapping_change_the_time(void)
@@ -1428,7 +1472,7 @@ static const struct { const char *name; void (*run)(void); enum wants wants; } t
 	INSIDE(a_range_is_written_and_no_more), INSIDE(advice_is_the_descriptors),
 	TEST(a_read_only_mount_stays_so), INSIDE(fsynced_bytes_are_on_the_disk), INSIDE(an_fsync_of_one_run_is_one_request),
 	INSIDE(an_fsync_does_not_rely_on_one_that_is_on_its_way), TEST(few_slots_are_enough),
-	TEST(stores_through_a_mapping_change_the_time),
+	TEST(stores_through_a_mapping_change_the_time), TEST(a_disk_that_was_taken_away_is_not_mounted_again),
 	TEST(more_than_the_memory_can_be_written_and_read), DEATHS(a_death_at_every_step_is_not_seen),
 	DEATHS(two_deaths_in_a_row_are_not_seen), DEATHS(umount_is_done_whenever_the_server_dies),
 	DEATHS(a_size_outlives_the_page_that_made_it), DEATHS(a_time_outlives_a_write_told_again), TEST(a_model_agrees_whatever_the_server_does),
@@ -1453,6 +1497,8 @@ main(int argc, char **argv)
 	memset(world.root_part, 1, 16);
 	io_init(&world);
 	EXPECT(t_mkdir("/mnt"), 0);
+	EXPECT(t_mkdir("/other"), 0);
+	EXPECT(sys_mknodat(CWD, U("/blk"), S_IFBLK | 0600, 0x101), 0);
 	/* The client of the channel stays; the first mount makes it. */
 	EXPECT(sys_mount(U("root"), U("/mnt"), U("ext4"), 0, 0), 0);
 	EXPECT(sys_umount2(U("/mnt"), 0), 0);
