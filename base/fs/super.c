@@ -609,6 +609,7 @@ super_statfs(struct fs *fs, struct fs_statfs *to)
 	memset(to, 0, sizeof *to);
 	to->blocks = fs->blocks > overhead ? fs->blocks - overhead : 0;
 	to->free = fs->free_blocks > spoken_for ? fs->free_blocks - spoken_for : 0;
+	kept += fs->slack;		/* as blocks_promise() would answer one who is not root */
 	to->available = to->free > kept ? to->free - kept : 0;
 	to->inodes = fs->inodes;
 	to->inodes_free = fs->free_inodes;

@@ -303,9 +303,53 @@ a_listing_between_names_of_one_hash_misses_none(void)
 	}
 }
 
+static int64_t
+reserve_as_a_user(struct rig *rig, uint64_t blocks)
+{
+	struct fs_job *job = rig_job(rig, FS_RESERVE);
+	int64_t granted;
+
+	job->request.length = blocks;
+	job->request.uid = 1000;
+	granted = rig_call(rig, job);
+	rig_job_free(job);
+	return granted;
+}
+
+static uint64_t
+blocks_told_as_available(struct rig *rig)
+{
+	struct fs_job *job = rig_job(rig, FS_STATFS);
+	uint64_t blocks = 0;
+
+	if (rig_call(rig, job) >= 0)
+		blocks = ((const struct fs_statfs *)(const void *)job->page)->available;
+	rig_job_free(job);
+	return blocks;
+}
+
+/* df(1) shows neither more nor less than a user gets. */
+static void
+what_is_available_can_be_had(void)
+{
+	struct rig rig;
+	uint64_t blocks;
+
+	rig_make(&rig, 64 << 20, "-b 4096 -m 5");
+	CHECK(rig_mount(&rig, 0) == 0);
+	blocks = blocks_told_as_available(&rig);
+	CHECK(blocks > 0);
+	CHECK(reserve_as_a_user(&rig, blocks + 1) == (int64_t)blocks);
+	CHECK(blocks_told_as_available(&rig) == 0);
+	CHECK(reserve_as_a_user(&rig, 1) == -ENOSPC);
+	CHECK(rig_unmount(&rig) == 0 && rig_clean(&rig));
+	rig_free(&rig);
+}
+
 int
 main(void)
 {
+	RUN(what_is_available_can_be_had);
 	RUN(a_listing_between_names_of_one_hash_misses_none);
 	RUN(every_shape_stays_clean);
 	RUN(answers_say_the_cookies_of_names);
