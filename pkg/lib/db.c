@@ -4,9 +4,11 @@
  * was done when.  SQLite in WAL mode with synchronous=FULL: a commit that
  * returned is on the disk.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "system.h"
@@ -44,6 +46,15 @@ static const char schema_1_to_2[] =
     "UPDATE meta SET value = '2' WHERE key = 'schema';"
     "COMMIT";
 
+/* SQLite calls it an I/O error when its index of the log (-shm) finds no room. */
+static bool
+out_of_space(struct root *r)
+{
+	int error = sqlite3_system_errno(r->db);
+
+	return (sqlite3_errcode(r->db) & 0xff) == SQLITE_IOERR && (error == ENOSPC || error == EDQUOT);
+}
+
 int
 db_error(struct root *r, struct fault *f)
 {
@@ -52,7 +63,7 @@ db_error(struct root *r, struct fault *f)
 
 	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
 		return fault_set(f, PKG_CORRUPT, "the database %s/var/lib/pkg/db is damaged: %s", r->path, text);
-	if (code == SQLITE_FULL)
+	if (code == SQLITE_FULL || out_of_space(r))
 		return fault_set(f, PKG_FAILED, "no space is left for the database %s/var/lib/pkg/db", r->path);
 	return fault_set(f, PKG_FAILED, "database %s/var/lib/pkg/db: %s", r->path, text);
 }
@@ -129,23 +140,34 @@ sql_text(sqlite3_stmt *s, int column)
 	return t ? (const char *)t : "";
 }
 
+/* Is there a log with something in it? */
+static bool
+log_used(const char *path)
+{
+	char *wal = text_format("%s-wal", path);
+	struct stat st;
+	bool used = stat(wal, &st) == 0 && st.st_size != 0;
+
+	free(wal);
+	return used;
+}
+
 /* One thread uses a root, so SQLite needs no locks of its own. */
 static int
 open_reading(struct root *r, const char *path)
 {
-	char *wal = text_format("%s-wal", path), *uri = NULL;
+	char *uri = NULL;
 	int result = sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 
 	sqlite3_busy_timeout(r->db, BUSY_MS);
 	if (result == SQLITE_OK)
 		result = sqlite3_exec(r->db, "SELECT 1 FROM meta", NULL, NULL, NULL);
-	/* A folder we may not write and no writer in it: the file does not change. */
-	if (result == SQLITE_CANTOPEN && access(wal, F_OK) != 0) {
+	/* A folder that we may not write or that has no room, and no writer in it: the file does not change. */
+	if ((result == SQLITE_CANTOPEN || (result == SQLITE_IOERR && out_of_space(r))) && !log_used(path)) {
 		sqlite3_close(r->db);
 		uri = text_format("file:%s?immutable=1", path);
 		result = sqlite3_open_v2(uri, &r->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
 	}
-	free(wal);
 	free(uri);
 	return result;
 }
