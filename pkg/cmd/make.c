@@ -162,6 +162,19 @@ repo_add(struct cmd *c)
 	return status;
 }
 
+/* Whether the file is there with another content: a key of that name is trusted already, and is not this one. */
+static bool
+is_other_key(const char *path, const struct key *key)
+{
+	struct key there = {0};
+	struct fault ignored;
+	bool other = access(path, F_OK) == 0 && (key_read(&there, path, &ignored) != 0 ||
+	    memcmp(there.public_key, key->public_key, KEY_PUBLIC) != 0);
+
+	free(there.name);
+	return other;
+}
+
 static int
 keys_add(struct cmd *c, const char *file)
 {
@@ -181,7 +194,10 @@ keys_add(struct cmd *c, const char *file)
 		bool pub = n > 4 && strcmp(key.name + n - 4, ".pub") == 0;
 		char *path = text_format("%s/%s%s", folder, key.name, pub ? "" : ".pub");
 
-		status = file_replace(path, b.data, b.length, 0644, &c->f);
+		if (is_other_key(path, &key))
+			status = fault_set(&c->f, PKG_CONFLICT, "%s is another key already; give the new one's file another name", path);
+		else
+			status = file_replace(path, b.data, b.length, 0644, &c->f);
 		free(path);
 		free(folder);
 	}

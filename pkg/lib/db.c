@@ -159,7 +159,8 @@ open_reading(struct root *r, const char *path)
 	char *uri = NULL;
 	int result = sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 
-	sqlite3_busy_timeout(r->db, BUSY_MS);
+	if (result == SQLITE_OK)
+		result = sqlite3_busy_timeout(r->db, BUSY_MS);
 	if (result == SQLITE_OK)
 		result = sqlite3_exec(r->db, "SELECT 1 FROM meta", NULL, NULL, NULL);
 	/* A folder that we may not write or that has no room, and no writer in it: the file does not change. */

@@ -115,7 +115,7 @@ folders_are_closed_in_children(struct root *r)
 static void
 who_comes_amid_a_write_waits(struct fault *f)
 {
-	struct timespec while_ = {0, 300000000};
+	struct timespec pause = {0, 300000000};
 	char *path = text_format("%s/var/lib/pkg/db", work), ready = 0;
 	int ends[2];
 	sqlite3 *db;
@@ -129,7 +129,7 @@ who_comes_amid_a_write_waits(struct fault *f)
 		    "INSERT INTO meta VALUES('other', '')", NULL, NULL, NULL) != SQLITE_OK)
 			_exit(1);
 		(void)!write(ends[1], &ready, 1);
-		nanosleep(&while_, NULL);
+		nanosleep(&pause, NULL);
 		_exit(0);
 	}
 	close(ends[1]);
