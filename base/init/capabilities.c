@@ -505,12 +505,18 @@ list_end(void)
 }
 
 static void
-list_all(void)
+list_fill(void)
 {
-	list_begin();
 	for (unsigned i = 0; i < tessera.conf.component_count; i++)
 		if (tessera.component[i].state == STATE_RUNNING)
 			list_component(&tessera.component[i]);
+}
+
+static void
+list_all(void)
+{
+	list_begin();
+	list_fill();
 	list_end();
 }
 
@@ -547,13 +553,12 @@ void
 capabilities_report(const struct component *c)
 {
 	static const char *const names[CAPABILITY_PURPOSES] = CAPABILITY_NAMES;
-	const struct capability_list *l = list();
+	struct capability_list *l = list();
 	char line[128];
 	size_t n = 0;
 
 	list_begin();
 	list_component(c);
-	list_end();
 	for (uint32_t i = 0; i < l->count; i++) {
 		const struct capability *r = &l->record[i];
 
@@ -566,4 +571,8 @@ capabilities_report(const struct component *c)
 		say(LOG_WARNING "%s", line);
 		n = 0;
 	}
+	/* Who asked just before must not take this one's for everybody's. */
+	l->count = l->left_out = 0;
+	list_fill();
+	list_end();
 }

@@ -156,10 +156,12 @@ channel_ensure(struct channel *ch)
 {
 	enum error e;
 
-	if (ch->frame != 0)
+	if (ch->made)
 		return OK;
-	ch->frame = slots_take(1);
+	if (ch->frame == 0)
+		ch->frame = slots_take(1);
 	e = channel_make(ch, ch->vaddr);
+	ch->made = e == OK;
 	if (e != OK)
 		say(LOG_WARNING "system.conf:%u: channel %s: %s", ch->conf->line, ch->conf->name, error_name(e));
 	return e;

@@ -875,6 +875,7 @@ static bool
 check_world_channel(const struct conf *conf, unsigned index, struct conf_error *e)
 {
 	const struct conf_channel *c = &conf->channel[index], *o;
+	unsigned disks = 0;
 
 	if (c->server >= 0 && conf->component[c->server].world)
 		return fail_at(e, c->line, "channel", c->name, "a world cannot be a server yet");
@@ -888,7 +889,10 @@ check_world_channel(const struct conf *conf, unsigned index, struct conf_error *
 		    (c->type == CHANNEL_STREAM || c->type == CHANNEL_LOG))
 			return fail_at(e, c->line, "channel", c->name,
 			    "a world has one stream and one log");
+		disks += o->client == c->client && (o->type == CHANNEL_BLOCK || o->type == CHANNEL_FS);
 	}
+	if (disks >= WORLD_MAX_CHANNELS && (c->type == CHANNEL_BLOCK || c->type == CHANNEL_FS))
+		return fail_at(e, c->line, "channel", c->name, "a world has sixteen disks and file systems");
 	return true;
 }
 

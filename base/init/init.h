@@ -135,7 +135,8 @@ struct component {
 
 struct channel {
 	const struct conf_channel *conf;
-	uint32_t frame;			/* or the Endpoint of a call channel; 0: not made yet */
+	uint32_t frame;			/* or the Endpoint of a call channel; 0: nobody wanted it yet */
+	bool made;
 	uint64_t vaddr;			/* where init maps it */
 	void *address;			/* in init; null: not there */
 	uint64_t client_bit;		/* in the client's Notification: the server rings it */

@@ -9,13 +9,15 @@ static const uint64_t DRAIN_LIMIT_NS = 2000000000;	/* for a console that does no
 static const uint64_t DRAIN_STEP_NS = 2000000;
 static const uint64_t FIFO_NS = 20000000;		/* what the UART itself still holds */
 
-/* Let others run for a while: init listens to nobody any more. */
+/* Let others run for a while: whoever calls is refused, since a Reply in use would end every further wait. */
 static void
 pause_for(uint64_t ns)
 {
+	uint64_t end = time_ticks() + time_ticks_of_ns(ns);
 	struct msg m = { 0 };
 
-	sys_recv(tessera.fault_endpoint, &m, tessera.reply, time_ticks() + time_ticks_of_ns(ns));
+	while (time_ticks() < end)
+		sys_recv(tessera.fault_endpoint, &m, 0, end);
 }
 
 _Noreturn void

@@ -321,10 +321,13 @@ supervise_message(const struct msg *m)
 		if (limit_take(&c->reports, now_ns(), REPORTS_A_SECOND))
 			report_fault(c, thread, label, m);
 		component_ended(c, ENDED_FAILED);
+		/* Its own threads wait for nothing now; who else has its capability is not to hold the Reply. */
+		refuse();
 		break;
 	case COMPONENT_EXIT:
 		say("%s: exit with status %lld", c->conf->name, (long long)m->words[0]);
 		component_ended(c, m->words[0] == 0 ? ENDED_DONE : ENDED_FAILED);
+		refuse();
 		break;
 	default:
 		if (!device_message(c, m))

@@ -408,8 +408,9 @@ describe(const struct component *c, struct world_info *info)
 	info->coherent = 1;
 	info->seed_bytes = boot->seed_bytes < sizeof info->seed ? boot->seed_bytes : sizeof info->seed;
 	memcpy(info->seed, boot->seed, sizeof info->seed);
-	/* A second life must not repeat the first one's random numbers. */
-	info->seed[0] ^= (uint8_t)c->starts;
+	/* A later life must not repeat an earlier one's random numbers. */
+	for (unsigned i = 0; i < sizeof c->starts; i++)
+		info->seed[i] ^= (uint8_t)(c->starts >> 8 * i);
 	n = format(info->cmdline, sizeof info->cmdline, "%s", c->conf->args);
 	if (boot->cmdline[0] != '\0')
 		format(info->cmdline + n, sizeof info->cmdline - n, "%s%s", n == 0 ? "" : " ",

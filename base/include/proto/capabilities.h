@@ -10,9 +10,9 @@
  * CAPABILITY_UNKNOWN: nothing that system.conf says gives it.
  *
  * A signal to WORLD_SLOT_CAPABILITIES has the list made anew: it is when `serial`
- * has grown by two and is even.  A crash report of init's is made of the same
- * list: who has read it looks whether `serial` is what it was, and otherwise asks
- * again.
+ * has grown by two and is even.  A crash report of init's is made in the same
+ * Frame, and leaves a whole list there: who has read it looks whether `serial` is
+ * what it was, and otherwise asks again.
  */
 #ifndef PROTO_CAPABILITIES_H
 #define PROTO_CAPABILITIES_H

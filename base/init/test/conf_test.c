@@ -246,6 +246,13 @@ every_table_has_a_bound(void)
 	for (unsigned i = 0; i < 25; i++)
 		n += (size_t)snprintf(text + n, sizeof text - n, "channel c%u stream a b 8K\n", i);
 	CHECK(!parse(text) && strstr(error.reason, "one end") != NULL);
+	/* what struct world_info, its slots and its bits have room for */
+	n = (size_t)snprintf(text, sizeof text, A W "channel tty stream w a 8K\nchannel l log w a 8K\n");
+	for (unsigned i = 0; i < 16; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n, "channel c%u fs w a 1M\n", i);
+	CHECK(parse(text));
+	(void)snprintf(text + n, sizeof text - n, "channel c16 fs w a 1M\n");
+	CHECK(!parse(text) && error.line == 27 && strstr(error.reason, "sixteen") != NULL);
 	n = (size_t)snprintf(text, sizeof text, A D B);
 	for (unsigned i = 0; i < 41; i++)
 		n += (size_t)snprintf(text + n, sizeof text - n, "lend b x%u\n", i);
