@@ -242,6 +242,29 @@ answer_take(struct block_client *c)
 	return io;
 }
 
+/* As far as disks tell: one that grew is the same, another range of it is not. */
+static bool
+same_medium(const struct block_facts *a, const struct block_facts *b)
+{
+	return a->block_size == b->block_size && a->first_block == b->first_block &&
+	    memcmp(a->serial, b->serial, sizeof a->serial) == 0 && memcmp(a->model, b->model, sizeof a->model) == 0;
+}
+
+/* What was meant for a medium that is gone does not go to the one in its place, even if nobody has
+ * seen the epoch between them. */
+static void
+medium_look(struct block_client *c, const struct block_facts *facts)
+{
+	struct block_io *io;
+
+	if (facts->state != BLOCK_READY)
+		return;
+	if (c->medium.block_size != 0 && !same_medium(&c->medium, facts))
+		while ((io = queue_take(&c->pending)) != NULL)
+			queue_append(&c->orphans, io);
+	c->medium = *facts;
+}
+
 bool
 block_update(struct block_client *c)
 {
@@ -270,6 +293,7 @@ block_update(struct block_client *c)
 	}
 	if (epoch != c->epoch)
 		take_back(c);
+	medium_look(c, &facts);
 	c->facts = facts;
 	c->epoch = epoch;
 	c->live = true;
@@ -288,7 +312,12 @@ block_reap(struct block_client *c)
 	if (io != NULL)
 		return io;
 	(void)block_update(c);
-	return answer_take(c);
+	io = queue_take(&c->orphans);
+	if (io == NULL)
+		return answer_take(c);
+	io->status = BLOCK_ENOMEDIUM;
+	tag_give(c, io);
+	return io;
 }
 
 /* ---- sending ------------------------------------------------------------- */
@@ -358,7 +387,7 @@ block_rest(struct block_client *c)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!c->open)
 		return load(&s->client_epoch_seen) != c->own_epoch;
-	if (load(&s->answers.tail) != c->head)
+	if (load(&s->answers.tail) != c->head || c->orphans.first != NULL)
 		return false;
 	if (wants_room && c->tail - load(&s->requests.head) < BLOCK_RING)
 		return false;

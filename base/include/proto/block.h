@@ -38,7 +38,7 @@
  * no old command can complete, takes requests.head = requests.tail, then raises
  * server_epoch, sets state, and rings.  A client that sees a new epoch takes all
  * answers that are there and sends every request that has none again, with the
- * new epoch.
+ * new epoch; if the facts are those of another medium, it ends them instead.
  * The client counts its lives in client_epoch.  A server that sees a new one
  * drops what the old client sent, waits until the device has finished all of
  * it, takes requests.head = requests.tail and answers.tail = answers.head and

@@ -217,6 +217,51 @@ states_are_told(void)
 	CHECK(c.facts.state == BLOCK_FAILED && c.changes == changes + 2);
 }
 
+/* Another card in the slot: what was written to the first one never gets to it. */
+static void
+another_medium_gets_nothing_of_the_old_one(void)
+{
+	for (unsigned between = 0; between < 3; between++) {
+		fresh();
+		memcpy(ch->serial, "first", 6);
+		server_epoch(BLOCK_READY);
+		CHECK(block_update(&c));
+		CHECK(block_submit(&c, &io[0]) && block_submit(&c, &io[1]));
+		block_push(&c);
+		CHECK(block_submit(&c, &io[2]));		/* not in the ring yet */
+		if (between != 0)
+			server_epoch(BLOCK_NO_MEDIUM);
+		if (between == 2) {				/* and this time the client has seen it */
+			CHECK(block_reap(&c) == NULL);
+			block_push(&c);
+		}
+		memcpy(ch->serial, "other", 6);
+		server_epoch(BLOCK_READY);
+		CHECK(!block_rest(&c));
+		for (unsigned i = 0; i < 3; i++) {
+			struct block_io *done = block_reap(&c);
+
+			CHECK(done == &io[i] && done->status == BLOCK_ENOMEDIUM && (i == 2 || !block_rest(&c)));
+		}
+		CHECK(block_reap(&c) == NULL && c.in_flight == 0 && c.live && block_rest(&c));
+		block_push(&c);
+		CHECK(ch->requests.tail == ch->requests.head);
+		CHECK(block_submit(&c, &io[3]));
+		block_push(&c);
+		CHECK(request(0)->block == 3 && ch->requests.tail == ch->requests.head + 1);
+		answer(request(0)->cookie, BLOCK_OK);
+		CHECK(block_reap(&c) == &io[3] && io[3].status == BLOCK_OK);
+	}
+	/* one that grew is the same */
+	CHECK(block_submit(&c, &io[4]));
+	block_push(&c);
+	server_epoch(BLOCK_READY);
+	ch->blocks = 2000;
+	CHECK(block_reap(&c) == NULL && c.in_flight == 1);
+	block_push(&c);
+	CHECK(request(0)->block == 4 && ch->requests.tail == ch->requests.head + 1);
+}
+
 int
 main(void)
 {
@@ -229,5 +274,6 @@ main(void)
 	RUN(a_new_server_gets_what_has_no_answer);
 	RUN(a_ring_full_of_the_past_is_waited_for);
 	RUN(states_are_told);
+	RUN(another_medium_gets_nothing_of_the_old_one);
 	CHECK_END();
 }

@@ -82,7 +82,9 @@ struct block_client {
 	uint32_t tail;			/* of requests, as written so far */
 	uint32_t head;			/* of answers */
 	uint32_t in_flight;		/* tags in use */
+	struct block_facts medium;	/* those of the last one that was ready; block_size 0: none yet */
 	struct block_queue pending;	/* not in the ring yet, in order */
+	struct block_queue orphans;	/* of a medium that is another one now: BLOCK_ENOMEDIUM */
 	struct block_io *sent[BLOCK_RING];	/* by tag; NULL: free, or pending */
 	uint32_t generation[BLOCK_RING];
 	uint64_t tag_used[BLOCK_RING / 64];
@@ -104,7 +106,10 @@ bool block_submit(struct block_client *c, struct block_io *io);
 /* Hand what was submitted (or is to be sent again) to the server.  True: ring its bell. */
 bool block_push(struct block_client *c);
 
-/* The next request that is done, or NULL.  Notices new lives of the server. */
+/*
+ * The next request that is done, or NULL.  Notices new lives of the server.  What is in progress
+ * while one medium takes the place of another ends with BLOCK_ENOMEDIUM, and never gets there.
+ */
 struct block_io *block_reap(struct block_client *c);
 
 /*
