@@ -6,7 +6,8 @@
  * client->lock protects rings and calls.  Answers are taken in the bell's
  * interrupt; a call is waited for by its task, or has a function that ends it.
  * Between a server's death and FS_RECOVERED what is to be sent waits, except what
- * recovery itself sends, for which the last slots are kept.
+ * recovery itself sends, for which the last slots are kept; the two before them are for
+ * what page faults need.
  */
 #include "disk.h"
 

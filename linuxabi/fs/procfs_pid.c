@@ -104,6 +104,7 @@ pid_inode_new(const struct pid_entry *e, struct task *t, int fd, bool in_task, u
 	struct pid_inode *pi = kzalloc(sizeof(*pi));
 	uint64_t index = entry_index(e);
 	struct inode *i;
+	struct cred *c;
 
 	if (pi == NULL)
 		return NULL;
@@ -122,8 +123,10 @@ pid_inode_new(const struct pid_entry *e, struct task *t, int fd, bool in_task, u
 		kfree(pi);
 		return NULL;
 	}
-	i->uid = t->cred->euid;
-	i->gid = t->cred->egid;
+	c = cred_of_task(t);
+	i->uid = c->euid;
+	i->gid = c->egid;
+	cred_put(c);
 	if (is_type(i, S_IFLNK))
 		i->size = 64;
 	return i;
@@ -336,10 +339,8 @@ fd_slots(struct task *t)
 }
 
 static void
-status_ids(struct seq *s, struct task *t)
+status_ids(struct seq *s, struct task *t, const struct cred *c)
 {
-	const struct cred *c = t->cred;
-
 	seq_printf(s, "Uid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid, c->fsuid);
 	seq_printf(s, "Gid:\t%u\t%u\t%u\t%u\n", c->gid, c->egid, c->sgid, c->fsgid);
 	seq_printf(s, "FDSize:\t%u\nGroups:\t", fd_slots(t));
@@ -354,7 +355,7 @@ show_status(struct seq *s, struct task *t)
 	struct process *p = t->process;
 	struct fs_context *fs = fs_context_of(t);
 	struct mm *mm = mm_of_task(t);
-	const struct cred *c = t->cred;
+	struct cred *c = cred_of_task(t);
 	struct snapshot sn;
 	struct usage u;
 
@@ -367,7 +368,7 @@ show_status(struct seq *s, struct task *t)
 	}
 	seq_printf(s, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", state_name(state_of(t)),
 	    p->pid, t->tid, sn.ppid);
-	status_ids(s, t);
+	status_ids(s, t, c);
 	if (mm != NULL) {
 		status_memory(s, mm);
 		mm_put(mm);
@@ -388,6 +389,7 @@ show_status(struct seq *s, struct task *t)
 	    (unsigned long)(t->affinity & ((1UL << cpu_count()) - 1)), cpu_count() - 1);
 	seq_printf(s, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n", (unsigned long)u.nvcsw,
 	    (unsigned long)u.nivcsw);
+	cred_put(c);
 	return 0;
 }
 

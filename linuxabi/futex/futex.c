@@ -518,7 +518,7 @@ sys_get_robust_list(uint64_t tid, uint64_t head, uint64_t size)
 		return -ESRCH;
 	list = t->robust_list;
 	if (t != current) {
-		bool allowed = cred_may_signal(t, 0);
+		bool allowed = task_may_signal(t, 0);
 
 		task_put(t);
 		if (!allowed)

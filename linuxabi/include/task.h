@@ -215,7 +215,10 @@ void uts_copy(struct new_utsname *);		/* uname, /proc/sys/kernel/{hostname,osrel
 void uts_set_nodename(const char *);
 unsigned tasks_count(void);			/* threads of all programs */
 unsigned tasks_max(void);
-bool cred_may_signal(const struct task *target, int sig);
+bool cred_may_signal(const struct task *target, int sig);	/* tasklist_lock is held: it keeps the target's cred */
+struct cred *cred_of_task(const struct task *);	/* with a reference; tasklist_lock is not held */
+bool task_may_signal(const struct task *target, int sig);	/* the same for who does not hold it */
+bool process_may_signal(const struct process *, int sig);	/* and of its leader, which exec may replace */
 uint64_t rlimit(unsigned resource);		/* current's soft limit */
 
 /* What other folders keep in a process; weak and empty in proc/hooks.c. */

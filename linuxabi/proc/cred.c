@@ -153,6 +153,42 @@ cred_may_signal(const struct task *target, int sig)
 	return sig == SIGCONT && target->process->sid == current->process->sid;
 }
 
+/* Another task may install another one at any time, and free this one. */
+struct cred *
+cred_of_task(const struct task *t)
+{
+	uint64_t irq = spin_lock_irqsave(&tasklist_lock);
+	struct cred *c = t->cred;
+
+	ref_get(&c->refs);
+	spin_unlock_irqrestore(&tasklist_lock, irq);
+	return c;
+}
+
+bool
+task_may_signal(const struct task *target, int sig)
+{
+	uint64_t irq;
+	bool may;
+
+	if (target == current)
+		return true;
+	irq = spin_lock_irqsave(&tasklist_lock);
+	may = cred_may_signal(target, sig);
+	spin_unlock_irqrestore(&tasklist_lock, irq);
+	return may;
+}
+
+bool
+process_may_signal(const struct process *p, int sig)
+{
+	uint64_t irq = spin_lock_irqsave(&tasklist_lock);
+	bool may = cred_may_signal(p->leader, sig);
+
+	spin_unlock_irqrestore(&tasklist_lock, irq);
+	return may;
+}
+
 uint64_t
 rlimit(unsigned resource)
 {
@@ -535,7 +571,7 @@ sys_capget(uint64_t header, uint64_t data)
 {
 	struct __user_cap_data_struct d[2];
 	struct task *t;
-	const struct cred *c;
+	struct cred *c;
 	unsigned words;
 	int pid;
 	long r = cap_header(header, &pid, &words);
@@ -549,12 +585,13 @@ sys_capget(uint64_t header, uint64_t data)
 	t = pid != 0 ? task_find(pid) : current;
 	if (t == NULL)
 		return -ESRCH;
-	c = t->cred;
+	c = cred_of_task(t);
 	for (unsigned i = 0; i < 2; i++) {
 		d[i].effective = (uint32_t)(c->cap_effective >> (32 * i));
 		d[i].permitted = (uint32_t)(c->cap_permitted >> (32 * i));
 		d[i].inheritable = (uint32_t)(c->cap_inheritable >> (32 * i));
 	}
+	cred_put(c);
 	if (pid != 0)
 		task_put(t);
 	return copy_to_user(data, d, words * sizeof(d[0]));

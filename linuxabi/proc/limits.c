@@ -13,12 +13,17 @@ enum { RL_NICE_ = 13, RL_NOFILE_ = 7 };
 static bool
 may_change_limits(const struct task *t)
 {
-	const struct cred *c = current->cred, *o = t->cred;
+	const struct cred *c = current->cred;
+	struct cred *o;
+	bool may;
 
 	if (t->process == current->process || capable(CAP_SYS_RESOURCE_))
 		return true;
-	return c->uid == o->euid && c->uid == o->suid && c->uid == o->uid
+	o = cred_of_task(t);
+	may = c->uid == o->euid && c->uid == o->suid && c->uid == o->uid
 	    && c->gid == o->egid && c->gid == o->sgid && c->gid == o->gid;
+	cred_put(o);
+	return may;
 }
 
 static long

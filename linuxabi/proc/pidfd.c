@@ -108,7 +108,7 @@ pidfd_signal(struct process *p, int sig, uaddr_t user_info)
 		return r;
 	if (p->reaped)
 		return -ESRCH;
-	if (!cred_may_signal(p->leader, sig))
+	if (!process_may_signal(p, sig))
 		return -EPERM;
 	return sig == 0 ? 0 : signal_send_process(p, sig, &info);
 }

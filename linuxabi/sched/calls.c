@@ -36,9 +36,12 @@ find(int tid)
 static bool
 may_change(const struct task *t)
 {
-	const struct cred *c = current->cred;
+	struct cred *o = cred_of_task(t);
+	uint32_t euid = current->cred->euid;
+	bool may = capable_nice() || euid == o->euid || euid == o->uid;
 
-	return capable_nice() || c->euid == t->cred->euid || c->euid == t->cred->uid;
+	cred_put(o);
+	return may;
 }
 
 /* --- policies --- */

@@ -149,6 +149,7 @@ info_from_user(siginfo_t *info, int sig, int code)
 	info->si_uid = current->cred->uid;
 }
 
+/* tasklist_lock is held. */
 static long
 process_kill(struct process *p, int sig, const siginfo_t *info)
 {
@@ -190,7 +191,10 @@ kill_one(int pid, int sig, const siginfo_t *info)
 
 	if (p == NULL)
 		return -ESRCH;
-	error = process_kill(p, sig, info);
+	if (!process_may_signal(p, sig))
+		error = -EPERM;
+	else
+		error = sig == 0 ? 0 : signal_send_process(p, sig, info);
 	process_put(p);
 	return error;
 }
@@ -223,7 +227,7 @@ send_to_thread(int tgid, int tid, int sig, const siginfo_t *info)
 		return -ESRCH;
 	if (tgid != 0 && t->process->pid != tgid)
 		error = -ESRCH;
-	else if (!cred_may_signal(t, sig))
+	else if (!task_may_signal(t, sig))
 		error = -EPERM;
 	else
 		error = sig == 0 ? 0 : signal_send_task(t, sig, info);

@@ -350,6 +350,7 @@ cred_copy(const struct cred *c)
 	return n;
 }
 
+struct cred *cred_of_task(const struct task *t) { ref_get(&t->cred->refs); return t->cred; }
 void cred_put(struct cred *c) { if (--c->refs.n == 0) free(c); }
 
 struct task *task_find(int tid) { return tid == host_task.tid ? &host_task : NULL; }
