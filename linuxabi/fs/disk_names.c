@@ -150,6 +150,7 @@ inode_new(struct super *sb, const struct fs_attributes *a)
 	n->number = a->inode;
 	n->generation = a->generation;
 	n->server = *a;
+	n->written = 1;			/* maybe, before it left the cache: the first fsync asks the server */
 	mutex_init(&n->flush, 25);
 	list_init(&n->dirty);
 	list_init(&n->on_held);

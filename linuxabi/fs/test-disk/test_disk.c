@@ -1078,6 +1078,25 @@ a_disk_that_was_taken_away_is_not_mounted_again(void)
 	EXPECT(sys_mount(U("/dev/root"), U("/mnt"), U("ext4"), 0, 0), 0);
 }
 
+/* What was written in place before its inode left the cache is in nobody's count: the first fsync asks. */
+static void
+the_first_fsync_of_an_inode_asks(void)
+{
+	uint64_t before;
+	long fd;
+
+	put("/mnt/first", "bytes", 5, 0);
+	remount_disk();
+	fd = t_open("/mnt/first", O_RDWR, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		before = server_requests[FS_FSYNC];
+		EXPECT(sys_fdatasync((uint64_t)fd), 0);
+		EXPECT(server_requests[FS_FSYNC] - before, i == 0 ? 1 : 0);
+	}
+	sys_close((uint64_t)fd);
+	EXPECT(t_unlink("/mnt/first"), 0);
+}
+
 /* As write(2) does. */
 static void
 stores_through_a_mapping_change_the_time(void)
@@ -1472,7 +1491,7 @@ static const struct { const char *name; void (*run)(void); enum wants wants; } t
 	INSIDE(a_range_is_written_and_no_more), INSIDE(advice_is_the_descriptors),
 	TEST(a_read_only_mount_stays_so), INSIDE(fsynced_bytes_are_on_the_disk), INSIDE(an_fsync_of_one_run_is_one_request),
 	INSIDE(an_fsync_does_not_rely_on_one_that_is_on_its_way), TEST(few_slots_are_enough),
-	TEST(stores_through_a_mapping_change_the_time), TEST(a_disk_that_was_taken_away_is_not_mounted_again),
+	INSIDE(the_first_fsync_of_an_inode_asks), TEST(stores_through_a_mapping_change_the_time), TEST(a_disk_that_was_taken_away_is_not_mounted_again),
 	TEST(more_than_the_memory_can_be_written_and_read), DEATHS(a_death_at_every_step_is_not_seen),
 	DEATHS(two_deaths_in_a_row_are_not_seen), DEATHS(umount_is_done_whenever_the_server_dies),
 	DEATHS(a_size_outlives_the_page_that_made_it), DEATHS(a_time_outlives_a_write_told_again), TEST(a_model_agrees_whatever_the_server_does),
