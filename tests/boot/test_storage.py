@@ -231,7 +231,7 @@ def killing_the_sd_driver_loses_nothing(start):
 # Every 0.2 s on average: many hit a server that is still recovering.
 def killing_the_file_server_as_it_recovers_loses_nothing(start):
 	# Some find nobody there to be killed, since it is about to be built again, and each fifth has to wait (init(8)).
-	compile_under_kills(start, "fs", 600 if LONG else 150, pace="chaos-late")
+	compile_under_kills(start, "fs", 680 if LONG else 170, pace="chaos-late")
 
 
 def a_world_killed_over_and_over_harms_no_file(start):
