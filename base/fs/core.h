@@ -481,6 +481,12 @@ int map_written(struct handle *handle, struct inode *inode, uint32_t block, uint
 /* Free from block first up to and with last, in steps that restart the handle;
  * takes tree for each step. */
 int map_remove(struct handle *handle, struct inode *inode, uint32_t first, uint32_t last);
+/* Blocks behind a range move into it, and away to make room for one: in one transaction, of a handle with
+ * the credits that map_shift_credits tells (-EFBIG: no transaction takes so many nodes).  The range that
+ * is collapsed holds nothing.  All or nothing is done.  Sleeps. */
+int map_shift_credits(struct inode *inode, uint32_t from, uint32_t *credits);
+int map_collapse(struct handle *handle, struct inode *inode, uint32_t first, uint32_t count);
+int map_open(struct handle *handle, struct inode *inode, uint32_t first, uint32_t count);
 void extents_init(struct inode *inode);
 void extents_sum(struct fs *fs, struct buffer *buffer);
 /* Every block of metadata and data that the map names, in order; for the tests

@@ -10,7 +10,8 @@
 #include <stdio.h>
 
 enum { FIEMAP_LAST = 1, FIEMAP_UNWRITTEN = 0x800 };
-enum { FALLOC_KEEP_SIZE = 1, FALLOC_PUNCH = 2, FALLOC_ZERO = 16 };
+enum { FALLOC_KEEP_SIZE = 1, FALLOC_PUNCH = 2, FALLOC_COLLAPSE = 8, FALLOC_ZERO = 16,
+	FALLOC_INSERT = 32 };
 enum { MAX_HOLES = FS_SLOT_BYTES / sizeof(struct fs_hole) };
 enum { MAX_EXTENTS = FS_SLOT_BYTES / sizeof(struct fs_extent) };
 
@@ -697,14 +698,75 @@ change_ranges(struct inode *inode, struct fs_request *r, uint64_t *transaction)
 	return error;
 }
 
+/* What fallocate(2) wants of the two that move the rest of the file. */
+static int
+check_move(struct inode *inode, const struct fs_request *r)
+{
+	uint64_t mask = inode->fs->block_bytes - 1, size = inode_size(inode);
+
+	if (((r->offset | r->length) & mask) != 0)
+		return -EINVAL;
+	if (r->flags == FALLOC_COLLAPSE)
+		return r->offset >= size || r->length >= size - r->offset ? -EINVAL : 0;
+	if (r->offset >= size)
+		return -EINVAL;
+	return (size + r->length) >> inode->fs->block_bits > LAST_BLOCK ? -EFBIG : 0;
+}
+
+/*
+ * The blocks of a range go first, in as many transactions as it takes; then the rest moves, with
+ * the size, in one.  In between the range is a hole: nobody has been told that it is gone.
+ */
+static int
+move_rest(struct inode *inode, struct fs_request *r, uint64_t *transaction)
+{
+	struct fs *fs = inode->fs;
+	bool away = r->flags == FALLOC_INSERT;
+	uint32_t first = (uint32_t)(r->offset >> fs->block_bits), count = (uint32_t)(r->length >> fs->block_bits), credits;
+	struct handle h;
+	int error = check_move(inode, r);
+
+	if (error == 0)		/* refused before anything is gone */
+		error = map_shift_credits(inode, away ? first : first + count, &credits);
+	if (error == 0 && !away) {
+		error = journal_start(fs, MAP_CREDITS, &h);
+		if (error != 0)
+			return error;
+		error = map_remove(&h, inode, first, first + count - 1);
+		if (h.transaction != NULL)
+			inode->data_transaction = h.transaction->id;
+		journal_stop(&h);
+		if (error == 0)
+			error = map_shift_credits(inode, first + count, &credits);
+	}
+	if (error == 0)
+		error = journal_start(fs, credits, &h);
+	if (error != 0)
+		return error;
+	error = away ? map_open(&h, inode, first, count) : map_collapse(&h, inode, first, count);
+	if (error == 0) {
+		inode_set_size(inode, away ? inode_size(inode) + r->length : inode_size(inode) - r->length);
+		inode_set_time(inode, TIME_M, &r->now);
+		inode_set_time(inode, TIME_C, &r->now);
+		error = inode_store(&h, inode);
+		inode->data_transaction = h.transaction->id;
+		*transaction = h.transaction->id;
+	} else if (!fs->aborting) {
+		inode_store(&h, inode);		/* its map may have another form */
+	}
+	journal_stop(&h);
+	return error;
+}
+
 int64_t
 data_fallocate(struct inode *inode, struct fs_job *job)
 {
 	struct fs_request *r = &job->request;
+	bool moves = r->flags == FALLOC_COLLAPSE || r->flags == FALLOC_INSERT;
 	uint32_t mode = r->flags & (FALLOC_PUNCH | FALLOC_ZERO);
 	int error;
 
-	if ((r->flags & ~(uint32_t)(FALLOC_KEEP_SIZE | FALLOC_PUNCH | FALLOC_ZERO)) != 0 ||
+	if ((!moves && (r->flags & ~(uint32_t)(FALLOC_KEEP_SIZE | FALLOC_PUNCH | FALLOC_ZERO)) != 0) ||
 	    mode == (FALLOC_PUNCH | FALLOC_ZERO) ||
 	    (mode == FALLOC_PUNCH && (r->flags & FALLOC_KEEP_SIZE) == 0))
 		return -EOPNOTSUPP;
@@ -715,7 +777,8 @@ data_fallocate(struct inode *inode, struct fs_job *job)
 	if ((inode->raw->flags & INODE_EXTENTS) == 0)
 		return -EOPNOTSUPP;
 	lock_exclusive(&inode->io);
-	error = inode->deleting ? -ESTALE : change_ranges(inode, r, &job->answer.transaction);
+	error = inode->deleting ? -ESTALE : moves ? move_rest(inode, r, &job->answer.transaction) :
+	    change_ranges(inode, r, &job->answer.transaction);
 	unlock(&inode->io);
 	return error;
 }

@@ -808,3 +808,187 @@ map_remove(struct handle *h, struct inode *inode, uint32_t first, uint32_t last)
 	}
 	return error;
 }
+
+/* ---- ranges that go and come -------------------------------------------------------------------------- */
+
+/*
+ * Blocks from `from` on move by `by`.  All nodes that have any of them are part of the transaction
+ * before the first one is changed, so that nothing can fail, and nobody can sleep, in the middle.
+ */
+struct shift {
+	struct handle *h;		/* null: the nodes are counted */
+	struct inode *inode;
+	uint32_t from;
+	int64_t by;			/* 0: not yet */
+	uint32_t nodes;
+};
+
+static int shift_node(struct shift *s, struct ext4_extent_header *head);
+
+static int
+shift_child(struct shift *s, struct ext4_extent_header *head, int32_t i)
+{
+	struct ext4_extent_index *x = &indexes_of(head)[i];
+	struct level child = { .at = 0 };
+	int error = node_read(s->inode, index_leaf(x), head->depth - 1u, x->block, &child);
+
+	if (error != 0)
+		return error;
+	s->nodes++;
+	if (s->h != NULL && s->by == 0)
+		error = level_access(s->h, s->inode, &child);
+	if (error == 0)
+		error = shift_node(s, child.head);
+	if (error == 0 && s->by != 0 && child.head->entries > 0)
+		x->block = entry_block(child.head, 0);
+	buffer_put(s->inode->fs, child.buffer);
+	return error;
+}
+
+static int
+shift_node(struct shift *s, struct ext4_extent_header *head)
+{
+	int error = 0;
+
+	for (int32_t i = 0; i < head->entries && error == 0; i++) {
+		if (head->depth != 0) {
+			/* all of it lies before the next one's first */
+			if (i + 1 < head->entries && entry_block(head, i + 1) <= s->from)
+				continue;
+			error = shift_child(s, head, i);
+		} else if (extents_of(head)[i].block >= s->from) {
+			extents_of(head)[i].block += (uint32_t)s->by;
+		}
+	}
+	return error;
+}
+
+static int
+shift_root(struct shift *s, int64_t by)
+{
+	struct ext4_extent_header *root = (struct ext4_extent_header *)(void *)s->inode->raw->block;
+
+	s->by = by;
+	return shift_node(s, root);
+}
+
+int
+map_shift_credits(struct inode *inode, uint32_t from, uint32_t *credits)
+{
+	struct shift s = { .inode = inode, .from = from };
+	int error;
+
+	lock_shared(&inode->tree);
+	error = shift_root(&s, 0);
+	unlock(&inode->tree);
+	*credits = s.nodes + 2 * MAP_CREDITS;
+	return error != 0 ? error : *credits > inode->fs->journal.max_transaction ? -EFBIG : 0;
+}
+
+/* The whole shift, or nothing.  The tree is held. */
+static int
+shift(struct handle *h, struct inode *inode, uint32_t from, int64_t by)
+{
+	struct shift s = { .h = h, .inode = inode, .from = from };
+	int error = shift_root(&s, 0);
+
+	if (error != 0)
+		return error;
+	error = shift_root(&s, by);
+	/* half of it must never be committed */
+	return error == 0 ? 0 : fs_error(inode->fs, -EIO, "inode %u: its blocks cannot be moved", inode->number);
+}
+
+int
+map_collapse(struct handle *h, struct inode *inode, uint32_t first, uint32_t count)
+{
+	int error;
+
+	lock_exclusive(&inode->tree);
+	error = shift(h, inode, first + count, -(int64_t)count);
+	unlock(&inode->tree);
+	return error;
+}
+
+/* Cut the extent that goes on across `block`: what is cut off is no part of the tree any more. */
+static int
+cut(struct handle *h, struct inode *inode, uint32_t block, struct mapping *tail)
+{
+	struct path path;
+	struct level *leaf;
+	struct ext4_extent *e;
+	uint32_t in;
+	int error = path_find(inode, block, &path);
+
+	tail->count = 0;
+	if (error != 0)
+		return error;
+	leaf = &path.level[path.depth];
+	e = leaf->at >= 0 ? &extents_of(leaf->head)[leaf->at] : NULL;
+	if (e != NULL && e->block < block && block - e->block < extent_len(e)) {
+		error = path_access(h, inode, &path);
+		if (error == 0) {
+			in = block - e->block;
+			*tail = (struct mapping){ block, extent_len(e) - in, extent_start(e) + in, extent_unwritten(e) };
+			extent_set(e, e->block, in, extent_start(e), tail->unwritten);
+		}
+	}
+	path_drop(&path);
+	return error;
+}
+
+/* The tail joins the extent that it was cut from. */
+static int
+uncut(struct handle *h, struct inode *inode, const struct mapping *tail)
+{
+	return tail->count == 0 ? 0 : insert_piece(h, inode, tail->block, tail->count, tail->start, tail->unwritten);
+}
+
+static int
+insert_locked(struct handle *h, struct inode *inode, uint32_t first, uint32_t count)
+{
+	struct mapping tail, moved;
+	int error = cut(h, inode, first, &tail);
+
+	if (error != 0)
+		return error;
+	error = shift(h, inode, first, count);
+	if (error != 0 && !inode->fs->aborting && uncut(h, inode, &tail) != 0)
+		return fs_error(inode->fs, -EIO, "inode %u: its blocks cannot be joined again", inode->number);
+	if (error != 0 || tail.count == 0)
+		return error;
+	moved = tail;
+	moved.block += count;
+	error = insert_piece(h, inode, moved.block, moved.count, moved.start, moved.unwritten);
+	if (error == 0)
+		return 0;
+	/* no block for a node: all as it was */
+	if (shift(h, inode, first + count, -(int64_t)count) != 0 || uncut(h, inode, &tail) != 0)
+		return fs_error(inode->fs, -EIO, "inode %u: its blocks cannot be moved back", inode->number);
+	return error;
+}
+
+int
+map_open(struct handle *h, struct inode *inode, uint32_t first, uint32_t count)
+{
+	struct path path;
+	struct level *leaf;
+	int error;
+
+	lock_exclusive(&inode->tree);
+	error = path_find(inode, LAST_BLOCK, &path);
+	if (error == 0) {
+		leaf = &path.level[path.depth];
+		if (leaf->at >= 0) {
+			const struct ext4_extent *e = &extents_of(leaf->head)[leaf->at];
+
+			if ((uint64_t)e->block + extent_len(e) + count > LAST_BLOCK)
+				error = -EFBIG;
+		}
+		path_drop(&path);
+	}
+	if (error == 0)
+		error = insert_locked(h, inode, first, count);
+	unlock(&inode->tree);
+	return error;
+}

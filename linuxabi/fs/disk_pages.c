@@ -797,6 +797,82 @@ fallocate_call(struct inode *i, int mode, uint64_t off, uint64_t len)
 }
 
 static long
+commit_node(struct inode *i)
+{
+	struct disk_call *k = disk_call_begin(disk_of(i->sb)->client, FS_FSYNC);
+	long r;
+
+	disk_name_inode(k->request, disk_node(i));
+	r = disk_call_finish(k);
+	disk_call_end(k);
+	return r < 0 ? r : 0;
+}
+
+/*
+ * A range goes or comes, and all that is behind it moves.  What was written there is committed first: a new
+ * server could only be told where it was.  And the size that a new server is told is the smaller one, since the
+ * old one may have done it.  node->flush is held.
+ */
+static long
+move_rest(struct inode *i, int mode, uint64_t off, uint64_t len)
+{
+	struct disk_node *n = disk_node(i);
+	uint64_t old = i->size, size = mode == FALLOC_FL_COLLAPSE_RANGE ? old - len : old + len;
+	long r = disk_flush_locked(n);
+
+	if (r == 0)
+		r = commit_node(i);
+	if (r != 0)
+		return r;
+	if (size < old) {
+		WRITE_ONCE(i->size, size);
+		WRITE_ONCE(n->server.size, size);
+	}
+	mapping_truncate(&n->mapping, off >> PAGE_SHIFT, UINT64_MAX);
+	r = fallocate_call(i, mode, off, len);
+	if (r == 0) {
+		WRITE_ONCE(i->size, size);
+	} else {
+		WRITE_ONCE(n->server.size, old);
+		WRITE_ONCE(i->size, old);
+	}
+	/* who read meanwhile may have read what was there before */
+	mapping_truncate(&n->mapping, off >> PAGE_SHIFT, UINT64_MAX);
+	return r;
+}
+
+static long
+check_move(struct inode *i, int mode, uint64_t off, uint64_t len)
+{
+	uint32_t block = disk_of(i->sb)->client->channel->block_size;
+
+	if (((off | len) & (block - 1)) != 0 || off >= i->size)
+		return -EINVAL;
+	if (mode == FALLOC_FL_COLLAPSE_RANGE)
+		return len >= i->size - off ? -EINVAL : 0;
+	return len > (uint64_t)INT64_MAX - i->size || i->size + len > rlimit(RLIMIT_FSIZE) ? -EFBIG : 0;
+}
+
+static long
+disk_move_range(struct inode *i, int mode, uint64_t off, uint64_t len)
+{
+	struct disk_node *n = disk_node(i);
+	long r;
+
+	mutex_lock(&i->lock);
+	r = check_move(i, mode, off, len);
+	if (r == 0) {
+		mutex_lock(&n->flush);
+		r = move_rest(i, mode, off, len);
+		mutex_unlock(&n->flush);
+	}
+	if (r == 0)
+		inode_touch_modified(i);
+	mutex_unlock(&i->lock);
+	return r;
+}
+
+static long
 disk_fallocate(struct file *f, int mode, loff_t off, loff_t len)
 {
 	struct inode *i = f->inode;
@@ -805,6 +881,8 @@ disk_fallocate(struct file *f, int mode, loff_t off, loff_t len)
 	bool grows = (mode & FALLOC_FL_KEEP_SIZE) == 0 && to > i->size;
 	long r;
 
+	if (mode == FALLOC_FL_COLLAPSE_RANGE || mode == FALLOC_FL_INSERT_RANGE)
+		return disk_move_range(i, mode, (uint64_t)off, (uint64_t)len);
 	if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0)
 		return -EOPNOTSUPP;
 	mutex_lock(&i->lock);

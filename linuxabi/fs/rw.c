@@ -432,6 +432,10 @@ fallocate_check(struct file *f, int mode, loff_t off, loff_t len)
 		return -EOPNOTSUPP;
 	if ((mode & FALLOC_FL_PUNCH_HOLE) != 0 && (mode & FALLOC_FL_KEEP_SIZE) == 0)
 		return -EOPNOTSUPP;
+	/* these two go with nothing else */
+	if (((mode & FALLOC_FL_COLLAPSE_RANGE) != 0 && mode != FALLOC_FL_COLLAPSE_RANGE) ||
+	    ((mode & FALLOC_FL_INSERT_RANGE) != 0 && mode != FALLOC_FL_INSERT_RANGE))
+		return -EINVAL;
 	if (!f->writable)
 		return -EBADF;
 	if (is_type(f->inode, S_IFIFO))

@@ -33,7 +33,7 @@ static struct entry entry[ENTRIES];
 static int nodes, entries;
 static uint8_t buffer[MAX_FILE + BLOCK], other[MAX_FILE + BLOCK];
 static unsigned long seed;
-static unsigned done, failures;
+static unsigned done, failures, moved;
 
 #define EXPECT(x) do { \
 	if (!(x)) { \
@@ -390,6 +390,45 @@ do_fallocate(void)
 		node[n].size = offset + bytes;
 }
 
+/* A range of blocks goes, or comes. */
+static void
+do_move(void)
+{
+	int n = some_node(REG);
+	uint64_t block = fs_block_bytes(rig.fs), size, from, bytes;
+	bool insert = pick(2) == 0;
+	int64_t r;
+
+	if (n < 0)
+		return;
+	size = node[n].size;
+	from = pick((unsigned)(size / block) + 1) * block;
+	bytes = (1 + pick((unsigned)(MAX_FILE / 6 / block))) * block;
+	if (insert && size + bytes > MAX_FILE)
+		return;
+	r = rig_fallocate(&rig, node[n].ref, insert ? 32 : 8, from, bytes);
+	if (from >= size || (!insert && from + bytes >= size)) {
+		EXPECT(r == -EINVAL);
+		return;
+	}
+	if (r == -ENOSPC) {
+		if (!insert)
+			memset(node[n].data + from, 0, bytes);
+		return;
+	}
+	EXPECT(r == 0);
+	moved++;
+	if (insert) {
+		memmove(node[n].data + from + bytes, node[n].data + from, size - from);
+		memset(node[n].data + from, 0, bytes);
+		node[n].size += bytes;
+	} else {
+		memmove(node[n].data + from, node[n].data + from + bytes, size - from - bytes);
+		memset(node[n].data + size - bytes, 0, bytes);
+		node[n].size -= bytes;
+	}
+}
+
 static void
 do_xattr(void)
 {
@@ -493,7 +532,7 @@ static void
 step(void)
 {
 	static void (*const ops[])(void) = { do_create, do_create, do_create, do_link, do_remove, do_rename,
-		do_write, do_write, do_truncate, do_fallocate, do_xattr };
+		do_write, do_write, do_truncate, do_fallocate, do_move, do_xattr };
 
 	ops[pick(sizeof ops / sizeof ops[0])]();
 	done++;
@@ -586,6 +625,7 @@ random_operations_match_the_model(void)
 			if (!check_ok)
 				return;
 		}
+	CHECK(moved > 100);
 }
 
 int

@@ -893,6 +893,92 @@ a_range_is_written_and_no_more(void)
 	EXPECT(t_unlink("/mnt/f"), 0);
 }
 
+/* Pages of the file hold these numbers (write_page), 0: none. */
+static void
+expect_pages(long fd, const unsigned char *want, unsigned count)
+{
+	static char page[PAGE_SIZE];
+	struct stat st;
+
+	EXPECT(sys_fstat((uint64_t)fd, U(&st)), 0);
+	EXPECT(st.st_size, (long)count * PAGE_SIZE);
+	for (unsigned i = 0; i < count; i++) {
+		EXPECT(sys_pread64((uint64_t)fd, U(page), sizeof(page), (uint64_t)i * PAGE_SIZE), PAGE_SIZE);
+		CHECK((unsigned char)page[0] == want[i] && (unsigned char)page[PAGE_SIZE - 1] == want[i]);
+	}
+}
+
+/* Collapse and insert, with dirty and clean pages before and behind, and the server dying after `die_in` steps. */
+static void
+move_once(unsigned die_in)
+{
+	enum { PAGES = 24 };
+	unsigned char want[2 * PAGES];
+	long fd = t_open("/mnt/f", O_RDWR | O_CREAT | O_TRUNC, 0644);
+
+	for (unsigned i = 0; i < PAGES; i++) {
+		write_page(fd, i);
+		want[i] = (unsigned char)(i + 1);
+		if (i == PAGES / 2)
+			EXPECT(sys_fdatasync((uint64_t)fd), 0);
+	}
+	faults.die_in = die_in;
+	EXPECT(sys_fallocate((uint64_t)fd, FALLOC_FL_COLLAPSE_RANGE, 5 * PAGE_SIZE, 9 * PAGE_SIZE), 0);
+	memmove(want + 5, want + 14, PAGES - 14);
+	expect_pages(fd, want, PAGES - 9);
+	write_page(fd, 6);
+	want[6] = 7;
+	EXPECT(sys_fallocate((uint64_t)fd, FALLOC_FL_INSERT_RANGE, 3 * PAGE_SIZE, 4 * PAGE_SIZE), 0);
+	memmove(want + 7, want + 3, PAGES - 9 - 3);
+	memset(want + 3, 0, 4);
+	write_page(fd, 4);
+	want[4] = 5;
+	expect_pages(fd, want, PAGES - 5);
+	faults.die_in = 0;
+	if (die_in % 4 == 0) {
+		EXPECT(sys_close((uint64_t)fd), 0);
+		remount_disk();
+		fd = t_open("/mnt/f", O_RDWR, 0);
+		expect_pages(fd, want, PAGES - 5);
+	}
+	EXPECT(sys_fallocate((uint64_t)fd, FALLOC_FL_COLLAPSE_RANGE, 100, PAGE_SIZE), -EINVAL);
+	EXPECT(sys_fallocate((uint64_t)fd, FALLOC_FL_COLLAPSE_RANGE, 0, (PAGES - 5) * PAGE_SIZE), -EINVAL);
+	EXPECT(sys_fallocate((uint64_t)fd, FALLOC_FL_INSERT_RANGE, (PAGES - 5) * PAGE_SIZE, PAGE_SIZE), -EINVAL);
+	EXPECT(sys_fallocate((uint64_t)fd, FALLOC_FL_INSERT_RANGE | FALLOC_FL_KEEP_SIZE, 0, PAGE_SIZE), -EINVAL);
+	expect_pages(fd, want, PAGES - 5);
+	EXPECT(sys_close((uint64_t)fd), 0);
+	EXPECT(t_unlink("/mnt/f"), 0);
+}
+
+static void
+ranges_go_and_come_whenever_the_server_dies(void)
+{
+	unsigned deaths, step = 0;
+	long fd, r;
+
+	if (server_is_model) {
+		fd = t_open("/mnt/f", O_RDWR | O_CREAT, 0644);
+		write_page(fd, 0);
+		write_page(fd, 1);
+		r = sys_fallocate((uint64_t)fd, FALLOC_FL_COLLAPSE_RANGE, 0, PAGE_SIZE);
+		EXPECT(r, -EOPNOTSUPP);
+		expect_pages(fd, (const unsigned char *)"\1\2", 2);
+		EXPECT(sys_close((uint64_t)fd), 0);
+		EXPECT(t_unlink("/mnt/f"), 0);
+		return;
+	}
+	move_once(0);
+	do {
+		deaths = server_deaths;
+		faults.reorder = step % 2 != 0;
+		step += step < 60 ? 1 : 3;
+		move_once(step);
+	} while (server_deaths != deaths && step < 4000);
+	printf("    %u steps\n", step);
+	CHECK(step > 10 && step < 4000);
+	memset(&faults, 0, sizeof(faults));
+}
+
 static void
 advice_is_the_descriptors(void)
 {
@@ -1489,6 +1575,7 @@ static const struct { const char *name; void (*run)(void); enum wants wants; } t
 	TEST(what_is_kept_of_directories_is_bounded),
 	TEST(attributes_are_kept), TEST(options_are_taken_refused_and_shown), TEST(what_is_free_is_trimmed),
 	INSIDE(a_range_is_written_and_no_more), INSIDE(advice_is_the_descriptors),
+	TEST(ranges_go_and_come_whenever_the_server_dies),
 	TEST(a_read_only_mount_stays_so), INSIDE(fsynced_bytes_are_on_the_disk), INSIDE(an_fsync_of_one_run_is_one_request),
 	INSIDE(an_fsync_does_not_rely_on_one_that_is_on_its_way), TEST(few_slots_are_enough),
 	INSIDE(the_first_fsync_of_an_inode_asks), TEST(stores_through_a_mapping_change_the_time), TEST(a_disk_that_was_taken_away_is_not_mounted_again),
