@@ -920,7 +920,7 @@ cut(struct handle *h, struct inode *inode, uint32_t block, struct mapping *tail)
 	uint32_t in;
 	int error = path_find(inode, block, &path);
 
-	tail->count = 0;
+	*tail = (struct mapping){ .count = 0 };
 	if (error != 0)
 		return error;
 	leaf = &path.level[path.depth];
