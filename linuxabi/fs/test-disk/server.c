@@ -515,6 +515,8 @@ do_setattr(struct node *n, const struct fs_request *q, struct fs_answer *r)
 static long
 do_fallocate(struct node *n, const struct fs_request *q, struct fs_answer *r)
 {
+	if ((q->flags & ~(uint32_t)(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0)
+		return -EOPNOTSUPP;
 	for (uint64_t b = q->offset / BLOCK; b * BLOCK < q->offset + q->length; b++) {
 		uint64_t from = max(q->offset, b * BLOCK), to = min(q->offset + q->length, (b + 1) * BLOCK);
 
