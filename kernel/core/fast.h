@@ -60,6 +60,7 @@ charge_to(struct cpu *c, struct sched_context *to)
 	c->charged->consumed += now - c->account_from;
 	c->account_from = now;
 	c->charged = to;
+	to->slice_from = to->consumed;
 	c->slice_end = now + to->budget;
 }
 

@@ -64,10 +64,12 @@ run_queue_insert(struct cpu *c, struct thread *t, bool at_head)
 {
 	struct queue *q = &c->ready[t->priority];
 
-	if (at_head)
+	if (at_head) {			/* it goes on with its slice */
 		queue_prepend(q, t);
-	else
+	} else {
 		queue_append(q, t);
+		t->sched->slice_from = t->sched->consumed;
+	}
 	c->ready_bits[t->priority / 64] |= 1ull << (t->priority % 64);
 	c->ready_count++;
 	t->queued = QUEUED_RUN;
@@ -353,6 +355,18 @@ set_timer(struct cpu *c, uint64_t when)
 	arch_timer_set(when);
 }
 
+/* What is left of its slice, or a new one. */
+static uint64_t
+slice_left(struct sched_context *sc)
+{
+	uint64_t used = sc->consumed - sc->slice_from;
+
+	if (used < sc->budget)
+		return sc->budget - used;
+	sc->slice_from = sc->consumed;
+	return sc->budget;
+}
+
 static void
 dispatch(struct cpu *c, struct thread *t, uint64_t now)
 {
@@ -362,7 +376,7 @@ dispatch(struct cpu *c, struct thread *t, uint64_t now)
 		return;
 	t->cpu = (uint16_t)c->id;
 	t->sched->stolen += now - t->ready_since;
-	c->slice_end = now + t->sched->budget;
+	c->slice_end = now + slice_left(t->sched);
 	c->switches++;
 }
 
@@ -400,6 +414,7 @@ schedule_anew(struct cpu *c)
 			run_queue_insert(c, t, best > t->priority && !slice_used);
 			stays = false;
 		} else if (slice_used) {
+			t->sched->slice_from = t->sched->consumed;
 			c->slice_end = now + t->sched->budget;
 		}
 	}

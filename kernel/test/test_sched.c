@@ -52,6 +52,26 @@ TEST(highest_priority_runs_and_equals_take_turns)
 	EXPECT(running(0) == b.t, true);
 }
 
+/* A slice that is cut short by somebody more urgent goes on after that; a new one each time would starve the other. */
+TEST(equals_take_turns_though_others_preempt_them)
+{
+	struct actor a = actor(10, 0, false), b = actor(10, 0, false);
+	unsigned ran[2] = { 0, 0 };
+	uint32_t n;
+
+	start(&a);
+	start(&b);
+	n = sleep_init();
+	for (unsigned i = 0; i < 60; i++) {
+		host_advance(1000);
+		ran[running(0) == b.t]++;
+		wake(n);
+		EXPECT(running(0) == init_thread, true);
+		syscall_on(0, SYS_WAIT, n, 0, 0, 0, 0);
+	}
+	EXPECT(ran[0] >= 25 && ran[1] >= 25, true);
+}
+
 TEST(priority_is_not_given_beyond_ones_own)
 {
 	struct actor a = actor(10, 0, false);

@@ -153,6 +153,7 @@ struct sched_context {
 	struct reply *top;		/* lent through these calls */
 	uint64_t budget, period;
 	uint64_t consumed, stolen;
+	uint64_t slice_from;		/* what was consumed when this slice began */
 	struct deadline deadline;	/* while its thread waits for a refill */
 	struct refill refill[REFILLS];
 };

@@ -86,20 +86,30 @@ change_page(uint32_t space, uint32_t *there, uint32_t *other)
 	*other = was;
 }
 
-static bool
+/* There and back; what went wrong, or NULL. */
+static const char *
 round_trip(uint32_t space, uint32_t frame[2], uint64_t value[2])
 {
 	uint64_t swap = value[0];
-	bool ok = system_control_cpu_start(INIT_SLOT_SYSTEM_CONTROL, last) == OK && all_move(last) && all_go_on() &&
-		becomes(&shared->beat[BEAT_SEEN], value[0], PATIENCE_MS) &&
-		system_control_cpu_stop(INIT_SLOT_SYSTEM_CONTROL, last) == ERR_BUSY && all_move(0) &&
-		system_control_cpu_stop(INIT_SLOT_SYSTEM_CONTROL, last) == OK &&
-		move(&lodger, last) == ERR_STATE && all_go_on();
 
+	if (system_control_cpu_start(INIT_SLOT_SYSTEM_CONTROL, last) != OK)
+		return "cpu_start";
+	if (!all_move(last) || !all_go_on())
+		return "threads on the CPU";
+	if (!becomes(&shared->beat[BEAT_SEEN], value[0], PATIENCE_MS))
+		return "an old translation";
+	if (system_control_cpu_stop(INIT_SLOT_SYSTEM_CONTROL, last) != ERR_BUSY)
+		return "cpu_stop of a CPU that is needed";
+	if (!all_move(0) || system_control_cpu_stop(INIT_SLOT_SYSTEM_CONTROL, last) != OK)
+		return "cpu_stop";
+	if (move(&lodger, last) != ERR_STATE)
+		return "time on a CPU that is off";
+	if (!all_go_on())
+		return "threads that came back";
 	change_page(space, &frame[0], &frame[1]);
 	value[0] = value[1];
 	value[1] = swap;
-	return ok;
+	return NULL;
 }
 
 /* Before any other test has time on the last CPU. */
@@ -108,6 +118,7 @@ test_cpu_power(void)
 {
 	uint32_t space = space_new(false), frame[2] = { make(OBJ_FRAME, 12), make(OBJ_FRAME, 12) };
 	uint64_t value[2] = { 0x1111, 0x2222 };
+	const char *wrong = NULL;
 	unsigned rounds = 0;
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -127,8 +138,15 @@ test_cpu_power(void)
 	if (last == 0)
 		return;
 	make_threads(space);
-	while (rounds < ROUNDS && round_trip(space, frame, value))
+	while (rounds < ROUNDS && (wrong = round_trip(space, frame, value)) == NULL)
 		rounds++;
+	if (wrong != NULL) {
+		say("in round ");
+		say_number(rounds);
+		say(": ");
+		say(wrong);
+		say("\n");
+	}
 	check("a CPU stops and starts, twenty times", rounds == ROUNDS);
 	check("FP registers stay whole meanwhile", shared->beat[BEAT_ODD] == 0);
 	check("it stays off", system_control_cpu_stop(INIT_SLOT_SYSTEM_CONTROL, last) == OK);
